@@ -1,0 +1,114 @@
+"""Who is asking, what they may do, and which leads they may see."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from lead_crm.errors import NotAllowed
+
+DEFAULT_CENTER: Final = "main"
+NOBODY: Final = "-"  # stands among a lead's holders while it is assigned to nobody
+
+PERMISSIONS: Final = (
+    "lead.view", "lead.create", "lead.edit", "lead.move", "lead.force", "lead.assign", "lead.archive",
+    "lead.close", "lead.bulk", "lead.merge", "lead.export", "lead.erase", "lead.pii",
+    "task.edit", "task.complete", "workflow.edit", "people.edit", "report.view", "audit.view",
+)  # fmt: skip
+
+Scope = Literal["center", "own", "tasks"]
+Shelves = Literal["live", "archived", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    permissions: frozenset[str]
+    scope: Scope = "center"
+    all_centers: bool = False
+
+
+_VIEWER = frozenset({"lead.view", "lead.pii", "report.view"})
+_AGENT = frozenset({
+    "lead.view", "lead.pii", "lead.create", "lead.edit", "lead.move", "lead.close", "task.edit", "task.complete",
+})  # fmt: skip
+_MANAGER = _AGENT | _VIEWER | {"lead.assign", "lead.archive", "lead.bulk", "lead.export", "lead.merge"}
+_CENTER_ADMIN = _MANAGER | {"lead.force", "people.edit", "audit.view"}
+
+ROLES: Final[dict[str, Role]] = {
+    "super_admin": Role(frozenset(PERMISSIONS), all_centers=True),
+    "center_admin": Role(_CENTER_ADMIN),
+    "manager": Role(_MANAGER),
+    "agent": Role(_AGENT, scope="own"),
+    "counsellor": Role(_AGENT),
+    "trainer": Role(frozenset({"lead.view", "task.complete:intro_visit"}), scope="tasks"),
+    "viewer": Role(_VIEWER),
+    "integration": Role(frozenset()),  # only what the token's own scopes grant
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    uid: str
+    name: str
+    kind: Literal["person", "token", "public", "system"]
+    roles: tuple[str, ...]
+    permissions: frozenset[str]
+    centers: tuple[str, ...]
+    scope: Scope = "center"
+
+    is_authenticated = True  # what Django REST framework asks of a user
+
+    def may(self, permission: str) -> bool:
+        return permission in self.permissions or permission.partition(":")[0] in self.permissions
+
+    def require(self, permission: str) -> None:
+        if not self.may(permission):
+            raise NotAllowed(f"This needs the permission {permission}.", permission=permission)
+
+
+def grant(roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[str]) -> dict[str, Any]:
+    """What a set of roles amounts to: the permissions of all of them and the widest of their scopes."""
+    held = [ROLES[role] for role in roles]
+    widest: Scope = "tasks"
+    for scope in ("own", "center"):
+        if any(role.scope == scope for role in held):
+            widest = scope
+    everywhere = any(role.all_centers for role in held)
+    return {
+        "permissions": frozenset().union(*(role.permissions for role in held)),
+        "centers": tuple(all_centers if everywhere else centers),
+        "scope": widest,
+    }
+
+
+def system(centers: Iterable[str]) -> Actor:
+    """The CRM itself: automatic moves, sweeps and repairs."""
+    return Actor("system", "System", "system", ("super_admin",), frozenset(PERMISSIONS), tuple(centers))
+
+
+def shelf(center: str, *, archived: bool) -> str:
+    """Where a lead is kept. Every index starts with it, so archived leads cost the living ones nothing."""
+    return f"archived/{center}" if archived else f"live/{center}"
+
+
+def holders(assigned_to: Iterable[str], task_assignees: Iterable[str]) -> list[str]:
+    """Whose lead it is, in the words that `visible` asks for."""
+    return [*(assigned_to or [NOBODY]), *sorted({f"task:{uid}" for uid in task_assignees})]
+
+
+def visible(actor: Actor, shelves: Shelves = "live", centers: Iterable[str] | None = None) -> dict[str, Any]:
+    """The part of every query that keeps others' leads out: the one place where scope is decided."""
+    allowed = [c for c in actor.centers if centers is None or c in set(centers)]
+    archived = {"live": [False], "archived": [True], "both": [False, True]}[shelves]
+    scope: dict[str, Any] = {
+        "type": "lead",
+        "keys.shelf": _any_of([shelf(center, archived=a) for a in archived for center in allowed]),
+    }
+    if actor.scope == "own":
+        scope["keys.holders"] = {"$in": [actor.uid, NOBODY]}
+    elif actor.scope == "tasks":
+        scope["keys.holders"] = f"task:{actor.uid}"
+    return scope
+
+
+def _any_of(values: list[str]) -> Any:
+    return values[0] if len(values) == 1 else {"$in": values}

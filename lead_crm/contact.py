@@ -1,0 +1,62 @@
+"""E-mail addresses and phone numbers: what is accepted, and what two spellings have in common."""
+
+import re
+from typing import Annotated
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException
+from pydantic import AfterValidator, Field
+from pydantic.json_schema import WithJsonSchema
+
+# Numbers as people write them; at least five digits.
+PHONE_PATTERN = r"^\+?[0-9 ()./x\-]*$"
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False, allow_display_name=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"this is not an e-mail address: {error}") from None
+
+
+def _phone(text: str) -> str:
+    if not re.fullmatch(PHONE_PATTERN, text) or not 5 <= sum(c.isdigit() for c in text) <= 20:
+        raise ValueError("write the number with 5 to 20 digits, for example +49 30 123456")
+    return text
+
+
+Email = Annotated[
+    str,
+    AfterValidator(_email),
+    Field(max_length=254),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
+Phone = Annotated[str, Field(min_length=5, max_length=40, pattern=PHONE_PATTERN), AfterValidator(_phone)]
+
+
+def same_email(text: str) -> str:
+    return text.casefold()
+
+
+def digits(text: str) -> str:
+    return "".join(c for c in text if c.isascii() and c.isdigit())
+
+
+def international(text: str, region: str) -> str | None:
+    """The digits with country code, where the number is a possible one: 030 123456 and +49 30 123456 are one."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+
+def national(text: str, region: str) -> str | None:
+    """The digits without the country code and trunk zero."""
+    try:
+        return phonenumbers.national_significant_number(phonenumbers.parse(text, region))
+    except NumberParseException:
+        return None

@@ -1,0 +1,60 @@
+"""Opaque cursors. They say where to go on, never what may be seen: every query adds its scope anew."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from django.http import HttpRequest, QueryDict
+
+from lead_crm.errors import Fault, Invalid
+
+
+def encode(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([_out(part) for part in parts])).decode().rstrip("=")
+
+
+def _out(part: Any) -> Any:
+    if isinstance(part, datetime):
+        return {"at": int(part.timestamp() * 1000)}
+    if isinstance(part, ObjectId):
+        return {"id": str(part)}
+    return part
+
+
+def decode(text: str, kinds: Sequence[type | tuple[type, ...]]) -> list[Any]:
+    """The parts, each of the kind that is expected there."""
+    try:
+        parts = [_in(part) for part in orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))]
+    except (binascii.Error, ValueError, TypeError, KeyError, OverflowError, UnicodeError, ArithmeticError):
+        raise wrong() from None
+    if len(parts) != len(kinds) or not all(isinstance(p, k) for p, k in zip(parts, kinds, strict=True)):
+        raise wrong()
+    return parts
+
+
+def _in(part: Any) -> Any:
+    if isinstance(part, dict) and part.keys() == {"at"}:
+        return datetime.fromtimestamp(part["at"] / 1000, UTC)
+    if isinstance(part, dict) and part.keys() == {"id"}:
+        if not ObjectId.is_valid(part["id"]):
+            raise ValueError
+        return ObjectId(part["id"])
+    return part
+
+
+def wrong() -> Invalid:
+    return Invalid([Fault("/cursor", "wrong_cursor", "Use the cursor of a `next` or `previous` address, unchanged.")])
+
+
+def address(request: HttpRequest, **changes: str | int | None) -> str:
+    """This address with other query parameters; None leaves one out."""
+    query = QueryDict(request.META.get("QUERY_STRING", ""), mutable=True)
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = str(value)
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

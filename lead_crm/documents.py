@@ -1,0 +1,151 @@
+"""What every document and every message is made of: base models, shared types, time and ids."""
+
+import secrets
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+from pydantic import (
+    MISSING,
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+)
+from pydantic.json_schema import WithJsonSchema
+
+T = TypeVar("T")
+
+MAX_INT = 2**53 - 1  # what every JSON client reads exactly
+
+
+def now() -> datetime:
+    """The time, in the milliseconds that BSON keeps."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_uid() -> str:
+    return secrets.token_hex(8)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+    def changed(self, **values: Any) -> Self:
+        """A validated copy (`model_copy` would not validate)."""
+        return type(self).model_validate(dict(self) | values)
+
+
+class Document(Model):
+    """Something stored under its identity `{type, uid}`, written whole, one version at a time."""
+
+    uid: str
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+
+
+class In(Model):
+    """What a client sends."""
+
+
+def partial(name: str, model: type[BaseModel], *, leave_out: frozenset[str] = frozenset()) -> Any:
+    """The merge-patch of `model`: every attribute may be left out, which is not the same as null."""
+    attributes: dict[str, Any] = {
+        key: (info.rebuild_annotation() | MISSING, Field(default=MISSING, description=info.description))
+        for key, info in model.model_fields.items()
+        if key not in leave_out
+    }
+    return create_model(name, __base__=In, __module__=model.__module__, **attributes)
+
+
+class Out(Model):
+    """What a client gets. Written to describe and to check answers; rows are sent without passing through it."""
+
+
+def _utc(moment: datetime) -> datetime:
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _iso_day(value: object) -> object:
+    if isinstance(value, str):
+        if len(value) != len("2026-01-31"):
+            raise ValueError("write the date as YYYY-MM-DD")
+        date.fromisoformat(value)
+    return value
+
+
+def _decimal_text(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _split(value: object) -> object:
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+# One printable line that is not only blanks; JSON Schema says the same as the validator does.
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=PRINTABLE)]
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Uid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:\-]{1,64}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .\-]{0,62}$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Moment = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
+Day = Annotated[
+    str, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"}), Field(max_length=10)
+]
+DecimalText = Annotated[
+    str,
+    BeforeValidator(_decimal_text),
+    StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"),
+]
+CommaList = Annotated[list[T], BeforeValidator(_split)]
+
+
+class Money(Model):
+    amount: Annotated[int, Field(ge=-MAX_INT, le=MAX_INT, description="In minor units (cents).")]
+    currency: Currency
+
+
+class Page(Out, Generic[T]):
+    """One page of a longer list."""
+
+    results: list[T]
+    next: str | None = Field(description="Address of the next page.")
+    previous: str | None = Field(description="Address of the page before.")
+    count: int | None = Field(description="How many there are; null when counting would have been slow.")
+    count_capped: bool = Field(description="True when there are more than `count`, or nobody counted.")
+    partial: bool = Field(
+        default=False, description="True when only the first 10,000 candidates were examined for this page."
+    )
+
+
+class Problem(Out):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list["ProblemFault"] | None = Field(default=None, description="Every fault of the input, at once.")
+
+
+class ProblemFault(Out):
+    model_config = ConfigDict(extra="allow")
+
+    pointer: str = Field(description="JSON pointer into the body, or / and the query parameter.")
+    code: str
+    detail: str

@@ -1,0 +1,26 @@
+"""How gunicorn serves the CRM (`manage.py serve` adds address, workers and threads)."""
+
+from typing import Any
+
+worker_class = "gthread"
+# Without it one worker takes all keep-alive connections and its threads fight over one interpreter.
+reuse_port = True
+keepalive = 30
+timeout = 60
+graceful_timeout = 15
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeat files must not wait for a disk
+limit_request_line = 8190
+limit_request_fields = 64
+max_requests = 0
+loglevel = "warning"
+logger_class = "lead_crm.logs.GunicornLog"
+
+
+def post_worker_init(worker: Any) -> None:
+    """In memory every process has data of its own: the one worker makes it, and says how to sign in."""
+    from lead_crm import mongo
+
+    if mongo.in_memory():
+        from management import quicklook
+
+        quicklook.prepare()

@@ -1,0 +1,304 @@
+"""The endpoint contract: stated once with `endpoint`, enforced here, published by `lead_crm.openapi`."""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar, cast
+
+import orjson
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from pydantic import BaseModel
+from pymongo.errors import ConnectionFailure, ExecutionTimeout
+from rest_framework.exceptions import APIException, MethodNotAllowed
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from lead_crm import documents, errors, idempotency, strict
+from lead_crm.access import Actor
+from lead_crm.errors import (
+    Fault,
+    Invalid,
+    LeadCrmError,
+    NotFound,
+    NotSignedIn,
+    TooLarge,
+    Unavailable,
+    WrongMethod,
+)
+from lead_crm.logs import request_id
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+METHODS: Final = ("get", "post", "put", "patch", "delete")
+JSON_OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+log = logging.getLogger("lead_crm.http")
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What an endpoint takes and gives. `permission` None means: whoever asks, signed in or not."""
+
+    handler: Callable[..., Any]
+    returns: Any
+    status: int
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    permission: str | None
+    errors: tuple[type[LeadCrmError], ...]
+    versioned: bool
+    also: Callable[[dict[str, Any]], list[Fault]] | None
+
+
+def endpoint(
+    *,
+    permission: str | None,
+    returns: Any = None,
+    status: int = 200,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    raises: tuple[type[LeadCrmError], ...] = (),
+    versioned: bool = False,
+    also: Callable[[dict[str, Any]], list[Fault]] | None = None,
+) -> Callable[[Handler], Handler]:
+    """State a handler's contract. Its name is the operation id, its docstring the documentation.
+
+    `versioned`: answers carry the document's version as ETag, and writes accept If-Match.
+    `also`: what else is wrong with a body that its model refuses, so that all faults are told at once.
+    """
+
+    def state(handler: Handler) -> Handler:
+        handler.contract = Contract(  # type: ignore[attr-defined]
+            handler, returns, status, body, query, permission, raises, versioned, also
+        )
+        return handler
+
+    return state
+
+
+@dataclass(slots=True)
+class Call(Generic[B, Q]):
+    """One request, read and checked."""
+
+    request: HttpRequest
+    actor: Actor
+    now: datetime
+    body: B
+    query: Q
+    if_match: int | None
+    once: str | None  # names this POST for ever, where the client gave an Idempotency-Key
+
+
+class OnlyJson(BaseContentNegotiation):
+    def select_parser(self, request: Request, parsers: Any) -> None:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0](), renderers[0].media_type
+
+
+class Resource(APIView):
+    """What answers at one address."""
+
+    contracts: dict[str, Contract]
+    http_method_names = METHODS
+    content_negotiation_class = OnlyJson
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Nothing: signing in happens in `_answer`; versions, formats and throttles of the framework are unused."""
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        raise MethodNotAllowed(request.method)
+
+
+def resource(**handlers: Callable[..., Any]) -> Callable[..., Any]:
+    """A view out of one handler per method: `resource(get=read_lead, patch=edit_lead)`."""
+    contracts = {method: handler.contract for method, handler in handlers.items()}  # type: ignore[attr-defined]
+    methods = {method: _method(contract) for method, contract in contracts.items()}
+    return type("Resource", (Resource,), {"contracts": contracts, **methods}).as_view()  # type: ignore[attr-defined, no-any-return]
+
+
+def _method(contract: Contract) -> Callable[..., HttpResponse]:
+    def method(view: Resource, request: Request, **path: str) -> HttpResponse:
+        return _answer(contract, request, path)
+
+    return method
+
+
+def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpResponse:
+    plain: HttpRequest = request._request
+    actor = _actor(contract, request, plain)
+    raw = _body(plain) if contract.body else b""
+    key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
+    if key is None:
+        return _run(contract, plain, actor, raw, path, once=None)
+    once = idempotency.name(actor=actor.uid, path=plain.path_info, key=key)
+    kept = idempotency.begin(once, body=raw, now=documents.now())
+    if kept is not None:
+        return _replay(kept)
+    return _run_once(contract, plain, actor, raw, path, once)
+
+
+def _actor(contract: Contract, request: Request, plain: HttpRequest) -> Actor:
+    actor: Any = request.user
+    if contract.permission is not None:
+        if actor is None:
+            raise NotSignedIn
+        plain.actor_uid = actor.uid  # type: ignore[attr-defined]
+        if contract.permission:
+            actor.require(contract.permission)
+    return cast(Actor, actor)
+
+
+def _body(request: HttpRequest) -> bytes:
+    limit = settings.MAX_BODY_BYTES
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        raw: bytes = request.META["wsgi.input"].read(limit + 1)
+        if len(raw) > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes.")
+        return raw
+    return request.body
+
+
+def _run(
+    contract: Contract, request: HttpRequest, actor: Actor, raw: bytes, path: dict[str, str], *, once: str | None
+) -> HttpResponse:
+    query = _query(contract, request)
+    body = strict.read_body(contract.body, raw, contract.also) if contract.body else None
+    call = Call(request, actor, documents.now(), body, query, _if_match(contract, request), once)
+    return reply(contract.handler(call, **path), contract)
+
+
+def _query(contract: Contract, request: HttpRequest) -> BaseModel | None:
+    raw = request.META.get("QUERY_STRING", "")
+    if contract.query is None:
+        if raw:
+            raise Invalid([Fault("/", "unknown_parameter", "This address takes no query parameters.")])
+        return None
+    return strict.read_query(contract.query, raw)
+
+
+def _if_match(contract: Contract, request: HttpRequest) -> int | None:
+    given = request.META.get("HTTP_IF_MATCH")
+    if given is None or given.strip() == "*" or not contract.versioned:
+        return None
+    found = re.fullmatch(r'\s*(?:W/)?"([0-9]{1,15})"\s*', given)
+    if not found:
+        raise Invalid([Fault("/If-Match", "not_an_etag", 'Send the ETag as it was given, for example "3".')])
+    return int(found[1])
+
+
+def reply(data: Any, contract: Contract) -> HttpResponse:
+    if contract.status == 204:
+        return HttpResponse(status=204, content_type="application/json")
+    content = data if isinstance(data, bytes) else orjson.dumps(data, default=_plain, option=JSON_OPTIONS)
+    response = HttpResponse(content, status=contract.status, content_type="application/json")
+    if contract.versioned:
+        response["ETag"] = f'"{data["version"] if isinstance(data, dict) else data.version}"'
+    return response
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="python")
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _run_once(
+    contract: Contract, request: HttpRequest, actor: Actor, raw: bytes, path: dict[str, str], once: str
+) -> HttpResponse:
+    """Keep the answer, also a refusal, for whoever repeats the request; but no failure of ours."""
+    try:
+        response = _run(contract, request, actor, raw, path, once=once)
+    except LeadCrmError as error:
+        response = problem_response(error)
+        if error.status >= 500:
+            idempotency.forget(once)
+            return response
+    except Exception:
+        idempotency.forget(once)
+        raise
+    kept = idempotency.Kept(response.status_code, response.content, response["Content-Type"], response.get("ETag"))
+    idempotency.keep(once, kept)
+    return response
+
+
+def _replay(kept: idempotency.Kept) -> HttpResponse:
+    response = HttpResponse(kept.content, status=kept.status, content_type=kept.content_type)
+    response["Idempotency-Replayed"] = "true"
+    if kept.etag:
+        response["ETag"] = kept.etag
+    return response
+
+
+def problem_response(error: LeadCrmError) -> HttpResponse:
+    content = {
+        "type": f"urn:lead-crm:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id.get(),
+        **error.extra,
+    }
+    if isinstance(error, Invalid):
+        content["errors"] = [
+            {"pointer": f.pointer, "code": f.code, "detail": f.detail, **f.extra} for f in error.faults
+        ]
+    response = HttpResponse(
+        orjson.dumps(content, default=_plain, option=JSON_OPTIONS),
+        status=error.status,
+        content_type="application/problem+json",
+    )
+    if error.status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    if error.status in (429, 503):
+        response["Retry-After"] = str(error.extra.get("retry_after", 1))
+    return response
+
+
+def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """The one door through which exceptions leave. None: a defect of ours, answered by `server_error`."""
+    if isinstance(error, LeadCrmError):
+        return problem_response(error)
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(method.upper() for method in context["view"].contracts))
+        response = problem_response(WrongMethod(f"This address answers {allowed}."))
+        response["Allow"] = allowed
+        return response
+    if isinstance(error, Http404):
+        return problem_response(NotFound())
+    if isinstance(error, (ConnectionFailure, ExecutionTimeout)):
+        log.error("database", exc_info=error)
+        return problem_response(Unavailable())
+    if isinstance(error, APIException):
+        return problem_response(_known(error))
+    return None
+
+
+def _known(error: APIException) -> LeadCrmError:
+    situation = LeadCrmError(str(error.detail))
+    situation.status, situation.code = error.status_code, str(error.default_code)
+    return situation
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(NotFound(f"There is no address {request.path}. See /api/docs/."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return problem_response(LeadCrmError("The request is malformed."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    log.exception("defect")
+    error = errors.LeadCrmError("Something went wrong on our side. The request id helps to find out what.")
+    error.status, error.code, error.title = 500, "internal", "Internal error"
+    return problem_response(error)

@@ -1,0 +1,70 @@
+"""Answers of POSTs that carried an Idempotency-Key, kept for a day."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pymongo.errors import DuplicateKeyError
+
+from lead_crm import mongo
+from lead_crm.errors import Conflict, Fault, Invalid, KeyReused
+
+KEPT_FOR: Final = timedelta(hours=24)
+# A request older than this has died: no web worker lets one run so long.
+GIVEN_UP_AFTER: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Kept:
+    status: int
+    content: bytes
+    content_type: str
+    etag: str | None
+
+
+class InProgress(Conflict):
+    code, title = "in_progress", "A request with this Idempotency-Key is still running."
+
+
+def name(*, actor: str, path: str, key: str) -> str:
+    """Keys are the caller's own, and of one address."""
+    if not 0 < len(key) <= 255 or not key.isprintable():
+        raise Invalid([Fault("/Idempotency-Key", "wrong_length", "Send 1 to 255 printable characters.")])
+    return hashlib.sha256(f"{actor}\n{path}\n{key}".encode()).hexdigest()[:40]
+
+
+def begin(once: str, *, body: bytes, now: datetime) -> Kept | None:
+    """None: go ahead. Otherwise what was answered before."""
+    digest = hashlib.sha256(body).hexdigest()
+    entry = {"_id": once, "body": digest, "started_at": now, "expires_at": now + KEPT_FOR, "answer": None}
+    try:
+        mongo.collection("idempotency").insert_one(entry)
+        return None
+    except DuplicateKeyError:
+        return _found(once, digest, now)
+
+
+def _found(once: str, digest: str, now: datetime) -> Kept | None:
+    row = mongo.collection("idempotency").find_one({"_id": once})
+    if row is None:
+        raise InProgress
+    if row["body"] != digest:
+        raise KeyReused
+    if row["answer"]:
+        return Kept(**row["answer"])
+    taken_over = mongo.collection("idempotency").update_one(
+        {"_id": once, "answer": None, "started_at": {"$eq": row["started_at"], "$lt": now - GIVEN_UP_AFTER}},
+        {"$set": {"started_at": now}},
+    )
+    if not taken_over.matched_count:
+        raise InProgress
+    return None
+
+
+def keep(once: str, answer: Kept) -> None:
+    mongo.collection("idempotency").update_one({"_id": once}, {"$set": {"answer": vars(answer)}})
+
+
+def forget(once: str) -> None:
+    mongo.collection("idempotency").delete_one({"_id": once, "answer": None})

@@ -1,0 +1,127 @@
+"""The connection: one client per process, made when first needed; the collections; their indexes."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, TypeVar
+
+import mongomock
+import pymongo
+from bson.codec_options import CodecOptions
+from django.conf import settings
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+
+from lead_crm import mongod
+from lead_crm.errors import Unavailable
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+_private: dict[str, str] = {}
+
+LIVE = [("type", ASCENDING), ("keys.shelf", ASCENDING)]
+HELD = [*LIVE, ("keys.holders", ASCENDING)]
+BOARD = [("current_stage", ASCENDING), ("rank", ASCENDING), ("_id", ASCENDING)]
+NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "leads": [
+        IndexModel([("type", ASCENDING), ("uid", ASCENDING)], name="identity", unique=True),
+        IndexModel(
+            [("type", ASCENDING), ("slug", ASCENDING)], name="slug", unique=True,
+            partialFilterExpression={"slug": {"$exists": True}},
+        ),
+        IndexModel([("keys.claims", ASCENDING)], name="claims", unique=True, sparse=True),
+        IndexModel([*LIVE, *BOARD], name="board"),
+        IndexModel([*HELD, *BOARD], name="board_held"),
+        IndexModel([*LIVE, *NEWEST], name="newest"),
+        IndexModel([*HELD, *NEWEST], name="newest_held"),
+        IndexModel([*LIVE, ("score", DESCENDING), ("_id", DESCENDING)], name="score"),
+        IndexModel([*LIVE, ("keys.follow_up", ASCENDING), ("_id", ASCENDING)], name="follow_up"),
+        IndexModel([*LIVE, ("keys.grams", ASCENDING), *NEWEST], name="grams"),
+    ],
+    "accounts": [
+        IndexModel([("type", ASCENDING), ("uid", ASCENDING)], name="identity", unique=True),
+        IndexModel(
+            [("email", ASCENDING)], name="email", unique=True,
+            partialFilterExpression={"email": {"$exists": True}},
+        ),
+        IndexModel(
+            [("secret_hash", ASCENDING)], name="secret", unique=True,
+            partialFilterExpression={"secret_hash": {"$exists": True}},
+        ),
+    ],
+    "idempotency": [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)],
+}  # fmt: skip
+
+
+def in_memory() -> bool:
+    return uri().startswith("mongomock://")
+
+
+def uri() -> str:
+    address = settings.MONGODB_URI or _private.get("uri")
+    if not address:
+        raise Unavailable("No database is running: start one with `manage.py serve`, or set MONGODB_URI.")
+    return str(address)
+
+
+@contextmanager
+def available() -> Iterator[str]:
+    """A database for the length of a command: the one MONGODB_URI names, or the private one."""
+    if settings.MONGODB_URI:
+        yield settings.MONGODB_URI
+        return
+    with mongod.running(settings.DATA_DIR) as address:
+        _private["uri"] = address
+        yield address
+
+
+@functools.cache
+def client() -> pymongo.MongoClient[Row]:
+    if in_memory():
+        return mongomock.MongoClient(tz_aware=True)
+    return pymongo.MongoClient(
+        uri(), tz_aware=True, tzinfo=UTC, serverSelectionTimeoutMS=5_000, retryWrites=True, appname="lead-crm",
+    )  # fmt: skip
+
+
+def collection(name: str) -> Collection[Row]:
+    return _collection(name)
+
+
+@functools.cache
+def _collection(name: str) -> Collection[Row]:
+    database = client()[settings.MONGODB_DATABASE]
+    if in_memory():
+        return database[name]
+    return database.get_collection(name, CodecOptions(tz_aware=True, tzinfo=UTC))
+
+
+def ping() -> None:
+    """Quickly, whatever the other time limits are: /health must answer in under 200 ms."""
+    if not in_memory():
+        with pymongo.timeout(0.15):
+            client().admin.command("ping")
+
+
+def forget_client() -> None:
+    """For tests and forks: the next caller connects anew."""
+    client.cache_clear()
+    _collection.cache_clear()
+
+
+def ensure_indexes() -> None:
+    for name, models in INDEXES.items():
+        collection(name).create_indexes(models)
+
+
+def transaction(work: Callable[[ClientSession | None], T]) -> T:
+    """Run `work` in one transaction, again if another writer was first. In memory there is none: it just runs."""
+    if in_memory():
+        return work(None)
+    with client().start_session() as session:
+        return session.with_transaction(lambda s: work(s))

@@ -1,0 +1,125 @@
+"""Reading what clients send: valid JSON within bounds, then the model; every fault with its pointer."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from django.http import QueryDict
+from pydantic import BaseModel, ValidationError
+
+from lead_crm.errors import Fault, Invalid, NotJson
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_DEPTH = 20
+MAX_ARRAY = 10_000
+FIELD_PREFIX = "field."
+
+
+def escape(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotJson(f"The body is not valid JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise Invalid([Fault("", "not_an_object", "Send a JSON object.")])
+    if faults := list(_dangers(data, "", 1)):
+        raise Invalid(faults)
+    return data
+
+
+def _dangers(value: object, pointer: str, depth: int) -> Iterable[Fault]:
+    """What no model needs and no query must ever see."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            yield Fault(pointer, "nul_byte", "Text must not contain NUL.")
+    elif isinstance(value, (dict, list)):
+        if depth > MAX_DEPTH:
+            yield Fault(pointer, "too_deep", f"Nested deeper than {MAX_DEPTH} levels.")
+        elif isinstance(value, list) and len(value) > MAX_ARRAY:
+            yield Fault(pointer, "too_long", f"More than {MAX_ARRAY} items.")
+        else:
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                if isinstance(key, str) and (key.startswith("$") or "." in key or "\x00" in key):
+                    yield Fault(
+                        f"{pointer}/{escape(key)}", "forbidden_key", "Keys must not start with $ or contain . or NUL."
+                    )
+                yield from _dangers(item, f"{pointer}/{escape(key)}", depth + 1)
+
+
+def read_body(model: type[M], body: bytes, also: Callable[[dict[str, Any]], list[Fault]] | None = None) -> M:
+    """The model, or all that is wrong; `also` finds what the model does not know of (custom fields)."""
+    data = parse(body)
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        found = faults(error, data, getattr(model, "elsewhere", {}))
+        raise Invalid([*found, *(also(data) if also else [])]) from None
+
+
+def read_query(model: type[M], raw: str) -> M:
+    return _read_query(model, raw)  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_query(model: type[BaseModel], raw: str) -> BaseModel:
+    """Cached: programs and boards repeat the same query strings, and the models are frozen."""
+    values = QueryDict(raw)
+    wrong = [
+        Fault(f"/{escape(key)}", "repeated", "Give each query parameter once.")
+        for key, items in values.lists() if len(items) > 1
+    ]  # fmt: skip
+    wrong += [f for key, text in values.items() for f in _dangers(text, f"/{escape(key)}", 1)]
+    wrong += [
+        Fault(f"/{escape(key)}", "not_unicode", "This is not valid UTF-8.")
+        for key, text in values.dict().items() if "\ufffd" in f"{key}{text}"
+    ]  # fmt: skip
+    if wrong:
+        raise Invalid(wrong)
+    data: dict[str, Any] = dict(values.items())
+    if "field" in model.model_fields:
+        data["field"] = {key[6:]: data.pop(key) for key in list(data) if key.startswith(FIELD_PREFIX)}
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Invalid(faults(error, data)) from None
+
+
+def faults(error: ValidationError, data: object, elsewhere: Mapping[str, str] | None = None) -> list[Fault]:
+    """Pydantic's findings as pointers into what was sent; its `input` is never echoed (it may be a secret).
+
+    `elsewhere` says of keys that are refused here where they are written instead.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in found:
+        key = fault["loc"][0] if len(fault["loc"]) == 1 else None
+        if fault["type"] == "extra_forbidden" and elsewhere and key in elsewhere:
+            fault |= {"type": "read_only", "msg": f"This cannot be written here: {elsewhere[key]}."}  # type: ignore[index]
+    return list(dict.fromkeys(
+        Fault(_pointer(fault["loc"], data), _code(fault["type"]), fault["msg"].removeprefix("Value error, "))
+        for fault in found
+    ))  # fmt: skip
+
+
+def _code(kind: str) -> str:
+    return {"extra_forbidden": "unknown_key", "missing": "required", "value_error": "invalid"}.get(kind, kind)
+
+
+def _pointer(loc: tuple[int | str, ...], data: object) -> str:
+    """Follow `loc` through the data, leaving out the names of union members that Pydantic mixes in."""
+    pointer = ""
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(data, dict) and (part in data or (last and isinstance(part, str))):
+            data = data.get(part)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            continue
+        pointer += f"/{escape(part)}"
+    return pointer

@@ -1,0 +1,43 @@
+"""Every address there is."""
+
+from django.urls import path
+
+from lead_crm import openapi
+from lead_crm.http import resource
+from leads import api as leads
+from management import api as management
+from workflow import api as workflow
+
+urlpatterns = [
+    path("health/", resource(get=management.read_health)),
+    path("api/leads/", resource(get=leads.list_leads, post=leads.create_lead)),
+    path("api/leads/kanban/", resource(get=leads.read_board)),
+    path("api/leads/kanban/move/", resource(post=leads.move_card)),
+    path("api/leads/kanban/<str:stage>/", resource(get=leads.read_column)),
+    path("api/leads/<str:uid>/", resource(get=leads.read_lead, patch=leads.edit_lead, delete=leads.archive_lead)),
+    path("api/leads/<str:uid>/moves/", resource(get=leads.list_moves)),
+    path("api/leads/<str:uid>/transition/", resource(post=leads.transition_lead)),
+    path("api/leads/<str:uid>/assign/", resource(post=leads.assign_lead)),
+    path("api/leads/<str:uid>/archive/", resource(post=leads.archive_lead_action)),
+    path("api/leads/<str:uid>/restore/", resource(post=leads.restore_lead)),
+    path("api/leads/<str:uid>/tasks/", resource(get=leads.list_tasks, post=leads.create_task)),
+    path("api/leads/<str:uid>/tasks/<str:task>/", resource(patch=leads.edit_task)),
+    path("api/leads/<str:uid>/tasks/<str:task>/complete/", resource(post=leads.complete_task)),
+    path("api/leads/<str:uid>/tasks/<str:task>/reopen/", resource(post=leads.reopen_task)),
+    path("api/leads/<str:uid>/tasks/<str:task>/cancel/", resource(post=leads.cancel_task)),
+    path("api/leads/<str:uid>/activities/", resource(get=leads.list_activities, post=leads.create_activity)),
+    path("api/leads/<str:uid>/history/", resource(get=leads.list_history)),
+    path("api/stages/", resource(get=workflow.list_stages, post=workflow.create_stage)),
+    path("api/stages/reorder/", resource(post=workflow.reorder_stages)),
+    path(
+        "api/stages/<str:uid>/", resource(get=workflow.read_stage, patch=workflow.edit_stage, delete=leads.delete_stage)
+    ),
+    path("api/config/", resource(get=workflow.read_config, post=workflow.create_config, patch=workflow.edit_config)),
+    path("api/config/lock/", resource(post=workflow.lock_config)),
+    path("api/config/unlock/", resource(post=workflow.unlock_config)),
+    *openapi.urlpatterns,
+]
+
+handler400 = "lead_crm.http.bad_request"
+handler404 = "lead_crm.http.not_found"
+handler500 = "lead_crm.http.server_error"

@@ -1,0 +1,303 @@
+"""Leads over HTTP, and the one operation on stages that moves leads."""
+
+from typing import Any
+
+from django.conf import settings
+
+from lead_crm import cursors
+from lead_crm.documents import In
+from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, Refused
+from lead_crm.http import Call, endpoint
+from leads import board, listing, service, shown, store, timeline
+from leads.messages import (
+    ActivityIn,
+    ActivityOut,
+    ActivityPage,
+    AssignIn,
+    BoardQuery,
+    CardPage,
+    Column,
+    ColumnQuery,
+    CompleteIn,
+    DeleteStageQuery,
+    HistoryPage,
+    KanbanMoveIn,
+    LeadIn,
+    LeadOut,
+    LeadPage,
+    LeadPatch,
+    LeadQuery,
+    Moves,
+    NotesIn,
+    Nothing,
+    PageQuery,
+    TaskIn,
+    TaskList,
+    TaskOut,
+    TaskPatch,
+    TransitionIn,
+)
+from leads.service import Changed
+from workflow import rules as workflow_rules
+from workflow import service as workflow_service
+
+Row = dict[str, Any]
+
+
+def _written(call: Call[Any, Any], changed: Changed) -> Row:
+    lead, workflow = changed
+    return shown.written(lead, workflow=workflow, now=call.now, actor=call.actor)
+
+
+def _field_faults(data: Row) -> list[Fault]:
+    """Of the custom fields in a body that is refused for other reasons."""
+    fields, lead_type = data.get("fields", {}), data.get("lead_type")
+    if not isinstance(fields, dict) or not isinstance(lead_type, str | None):
+        return []
+    return workflow_service.recent().values.convert(fields, lead_type=lead_type)[1]
+
+
+def _who(call: Call[Any, Any]) -> dict[str, Any]:
+    return {"actor": call.actor, "now": call.now, "once": call.once}
+
+
+@endpoint(
+    permission="lead.create",
+    body=LeadIn,
+    returns=LeadOut,
+    status=201,
+    raises=(Conflict,),
+    versioned=True,
+    also=_field_faults,
+)
+def create_lead(call: Call[LeadIn, None]) -> Row:
+    """Create a lead in the first stage.
+
+    Every fault is reported at once. The uid is drawn when nothing can refuse the lead any more.
+    """
+    return _written(call, service.create(call.body, **_who(call)))
+
+
+@endpoint(permission="lead.view", query=LeadQuery, returns=LeadPage, raises=(Conflict,))
+def list_leads(call: Call[None, LeadQuery]) -> Row:
+    """Leads by filters, search and sort order, a page at a time.
+
+    `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. Lists in the order of
+    creation, score or next follow-up cost the same at any size and depth. Other combinations examine at most 10,000
+    candidates for a page; then `partial` is true and `next` goes on from there. Counts of 1,000 and more may be four
+    seconds old.
+    """
+    query, workflow = call.query, workflow_service.recent()
+    order = listing.order_of(query.sort, workflow)
+    plan = listing.plan(query, order, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
+    found = listing.find(query, plan, _projection(query))
+    rows = [shown.listed(row, workflow=workflow, now=call.now, actor=call.actor) for row in found.rows]
+    count, capped = listing.count(query, found)
+    return {
+        "results": _selected(rows, query.fields),
+        "next": found.next and cursors.address(call.request, cursor=found.next, offset=None),
+        "previous": _previous(call, found.previous),
+        "count": count,
+        "count_capped": capped,
+        "partial": found.partial,
+    }
+
+
+def _projection(query: LeadQuery) -> dict[str, int]:
+    if not query.fields:
+        return shown.LISTED
+    unknown = [name for name in query.fields if name not in shown.SELECTABLE]
+    if unknown:
+        known = ", ".join(sorted(shown.SELECTABLE))
+        raise Invalid(
+            [Fault("/fields", "unknown_field", f"There is no {name}. There are: {known}.") for name in unknown]
+        )
+    return shown.LISTED | {name: 1 for name in query.fields if name not in shown.COMPUTED}
+
+
+def _selected(rows: list[Row], names: list[str] | None) -> list[Row]:
+    if not names:
+        return rows
+    return [{"uid": row["uid"], **{name: row[name] for name in names}} for row in rows]
+
+
+def _previous(call: Call[None, LeadQuery], cursor: str | None) -> str | None:
+    if cursor:
+        return cursors.address(call.request, cursor=cursor, offset=None)
+    if call.query.offset:
+        return cursors.address(call.request, offset=max(0, call.query.offset - call.query.limit) or None)
+    return None
+
+
+@endpoint(permission="lead.view", returns=LeadOut, versioned=True)
+def read_lead(call: Call[None, None], uid: str) -> Row:
+    """One lead, whole."""
+    row = store.get(uid, actor=call.actor, projection=shown.WHOLE)
+    return shown.whole(row, workflow=workflow_service.recent(), now=call.now, actor=call.actor)
+
+
+@endpoint(permission="lead.edit", body=LeadPatch, returns=LeadOut, raises=(Conflict,), versioned=True)
+def edit_lead(call: Call[In, None], uid: str) -> Row:
+    """Change a lead: only what is sent changes, null clears (merge patch). Moving is not changing: see `transition`."""
+    return _written(
+        call, service.edit(uid, call.body.model_dump(), actor=call.actor, now=call.now, if_match=call.if_match)
+    )
+
+
+@endpoint(permission="lead.archive", status=204, raises=(Conflict,), versioned=True)
+def archive_lead(call: Call[None, None], uid: str) -> None:
+    """Archive a lead. It leaves lists, board and counts, and can be restored."""
+    service.archive(uid, actor=call.actor, now=call.now, if_match=call.if_match)
+
+
+@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True)
+def archive_lead_action(call: Call[Nothing, None], uid: str) -> Row:
+    """Archive a lead, and get it back as it is then."""
+    return _written(call, service.archive(uid, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Refused,), versioned=True)
+def restore_lead(call: Call[Nothing, None], uid: str) -> Row:
+    """Bring an archived lead back into its stage."""
+    return _written(call, service.restore(uid, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.view", returns=Moves)
+def list_moves(call: Call[None, None], uid: str) -> Row:
+    """Every stage: may the lead go there, and if not, exactly why, and what would make it pass."""
+    return {"results": service.moves(uid, actor=call.actor, now=call.now)}
+
+
+@endpoint(permission="lead.move", body=TransitionIn, returns=LeadOut, raises=(Refused,), versioned=True)
+def transition_lead(call: Call[TransitionIn, None], uid: str) -> Row:
+    """Move a lead to another stage, if the gate lets it pass; a refusal (409) lists every reason."""
+    return _written(call, service.transition(uid, call.body, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.edit", body=AssignIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+def assign_lead(call: Call[AssignIn, None], uid: str) -> Row:
+    """Give a lead to one or several people, or to nobody (null). Giving it to others needs `lead.assign`."""
+    return _written(call, service.assign(uid, call.body.assigned_to, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.view", returns=TaskList)
+def list_tasks(call: Call[None, None], uid: str) -> Row:
+    """The tasks of a lead, oldest first."""
+    return {"results": store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0})["tasks"]}
+
+
+@endpoint(permission="task.edit", body=TaskIn, returns=TaskOut, status=201, raises=(Conflict,))
+def create_task(call: Call[TaskIn, None], uid: str) -> Any:
+    """Add a task by hand."""
+    return service.add_task(uid, call.body, **_who(call))
+
+
+@endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,))
+def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
+    """Change a pending task (merge patch)."""
+    changes = call.body.model_dump()
+    return service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None)
+
+
+@endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+def complete_task(call: Call[CompleteIn, None], uid: str, task: str) -> Row:
+    """Complete a task, with what its kind asks for. Needs `task.complete`, or `task.complete:<kind>`."""
+    return _written(call, service.complete_task(uid, task, call.body, **_who(call)))
+
+
+@endpoint(permission="task.edit", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True)
+def reopen_task(call: Call[Nothing, None], uid: str, task: str) -> Row:
+    """Make a closed task pending again."""
+    return _written(call, service.reopen_task(uid, task, **_who(call)))
+
+
+@endpoint(permission="task.edit", body=NotesIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+def cancel_task(call: Call[NotesIn, None], uid: str, task: str) -> Row:
+    """Cancel a pending task. A required one still blocks the lead."""
+    return _written(call, service.cancel_task(uid, task, call.body.notes, **_who(call)))
+
+
+def _timeline(call: Call[None, PageQuery], uid: str, what: timeline.What, *, newest_first: bool) -> Row:
+    results, following, count = timeline.page(
+        uid, what, newest_first=newest_first, limit=call.query.limit, cursor=call.query.cursor, actor=call.actor
+    )
+    following = following and cursors.address(call.request, cursor=following)
+    return {
+        "results": results, "next": following, "previous": None,
+        "count": count, "count_capped": False, "partial": False,
+    }  # fmt: skip
+
+
+@endpoint(permission="lead.view", query=PageQuery, returns=ActivityPage)
+def list_activities(call: Call[None, PageQuery], uid: str) -> Row:
+    """The timeline of a lead, newest first, however long."""
+    return _timeline(call, uid, "activities", newest_first=True)
+
+
+@endpoint(permission="lead.edit", body=ActivityIn, returns=ActivityOut, status=201, raises=(Conflict,))
+def create_activity(call: Call[ActivityIn, None], uid: str) -> Any:
+    """Write onto the timeline. A call counts as an attempt; every contact has its time noted."""
+    return service.add_activity(uid, call.body, **_who(call))
+
+
+@endpoint(permission="lead.view", query=PageQuery, returns=HistoryPage)
+def list_history(call: Call[None, PageQuery], uid: str) -> Row:
+    """The lead's passage through the stages, from the beginning."""
+    return _timeline(call, uid, "history", newest_first=False)
+
+
+@endpoint(permission="lead.view", query=BoardQuery, returns=list[Column], raises=(NeedsServer, Conflict))
+def read_board(call: Call[None, BoardQuery]) -> list[Row]:
+    """The board: every column with its first cards. Counts stop at 1,000, and large ones may be four seconds old."""
+    workflow = workflow_service.recent()
+    found = _match(call)
+    columns = board.read(found, workflow, limit=call.query.limit)
+    return [_column(call, stage, column) for stage, column in zip(workflow.stages, columns, strict=True)
+            if not stage.archived or column["count"]]  # fmt: skip
+
+
+def _match(call: Call[None, Any]) -> board.Match:
+    workflow = workflow_service.recent()
+    return board.match(call.query, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
+
+
+def _column(call: Call[None, BoardQuery], stage: Any, column: Row) -> Row:
+    rows, following = board.cut(column["leads"], call.query.limit)
+    workflow = workflow_service.recent()
+    return {
+        "uid": stage.uid, "name": stage.name, "slug": stage.slug, "color": stage.color, "order": stage.order,
+        "kind": stage.kind, "count": column["count"], "count_capped": column["count_capped"], "value": None,
+        "wip_limit": stage.wip_limit,
+        "leads": shown.cards(rows, workflow=workflow, now=call.now, actor=call.actor),
+        "next": following and _column_address(call, stage.uid, following),
+    }  # fmt: skip
+
+
+def _column_address(call: Call[None, BoardQuery], stage: str, cursor: str) -> str:
+    address = cursors.address(call.request, cursor=cursor)
+    return address.replace("/leads/kanban/", f"/leads/kanban/{stage}/", 1)
+
+
+@endpoint(permission="lead.view", query=ColumnQuery, returns=CardPage, raises=(Conflict,))
+def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
+    """The next cards of one column."""
+    workflow = workflow_service.recent()
+    workflow_rules.known_stage(workflow, stage)
+    rows, following = board.column(stage, call.query, _match(call))
+    return {
+        "results": shown.cards(rows, workflow=workflow, now=call.now, actor=call.actor),
+        "next": following and cursors.address(call.request, cursor=following),
+        "partial": False,
+    }
+
+
+@endpoint(permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused,), versioned=True)
+def move_card(call: Call[KanbanMoveIn, None]) -> Row:
+    """Drag and drop: into another column through the gate, or to another place in its own."""
+    return _written(call, service.move_card(call.body, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="workflow.edit", query=DeleteStageQuery, status=204, raises=(Conflict, Locked))
+def delete_stage(call: Call[None, DeleteStageQuery], uid: str) -> None:
+    """Delete a stage. Its leads go to `move_to`; a stage that history names is archived instead."""
+    service.delete_stage(uid, move_to=call.query.move_to, actor=call.actor, now=call.now)

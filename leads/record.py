@@ -1,0 +1,111 @@
+"""What every change of a lead has in common: derived values, the difference, the timeline, the next version."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from lead_crm.access import Actor
+from lead_crm.diff import differences
+from lead_crm.documents import new_uid
+from leads import scoring
+from leads.documents import Activity, ActivityKind, ChangeSet, Done, Lead, Timeline
+from workflow.workflow import Workflow
+
+KEPT: Final = 20  # entries of each kind that stay in the lead when the older ones spill over
+FULL: Final = 30  # entries of one kind that make them spill
+KEPT_CHANGES: Final = 5
+FULL_CHANGES: Final = 15
+REMEMBERED_POSTS: Final = 20
+
+# Not compared: these say that and when something changed, or only ever grow.
+UNCOMPARED: Final = frozenset({
+    "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
+    "score_reasons",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who wants something, when, and under which workflow."""
+
+    actor: Actor
+    workflow: Workflow
+    now: datetime
+    once: str | None = None
+
+    def after(self, lead: Lead) -> "Ask":
+        """Never at or before the lead's last change, so that every version has a moment of its own."""
+        earliest = lead.updated_at + timedelta(milliseconds=1)
+        return self if self.now >= earliest else Ask(self.actor, self.workflow, earliest, self.once)
+
+
+def line(ask: Ask, kind: ActivityKind, body: str | None = None, **meta: Any) -> Activity:
+    return Activity(uid=new_uid(), kind=kind, body=body, meta=meta, actor=ask.actor.uid, at=ask.now)
+
+
+def derived(values: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Score and next follow-up, which follow from the rest."""
+    total, reasons = scoring.score(values, ask.workflow.config.scoring, ask.now)
+    due = [task.due_at for task in values["tasks"] if task.status == "pending" and task.due_at]
+    return values | {
+        "score": total,
+        "score_reasons": reasons,
+        "next_follow_up_at": min(due, default=values["follow_up_wish"]),
+    }
+
+
+def changed(lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None = None, **values: Any) -> Lead:
+    """The lead after a change, with all that records it. The caller has checked the rules."""
+    after = derived(dict(lead) | values, ask)
+    after |= {
+        "version": lead.version + 1,
+        "updated_at": ask.now,
+        "updated_by": ask.actor.uid,
+        "workflow_version": ask.workflow.version,
+        "activities": [*after["activities"], *lines],
+    }
+    if ask.once:
+        done = Done(once=ask.once, at=ask.now, made=made)
+        after["done"] = [*lead.done, done][-REMEMBERED_POSTS:]
+    new = Lead.model_validate(after)
+    changes = list(differences(compared(lead), compared(new)))
+    entry = ChangeSet.model_construct(
+        version=new.version, at=ask.now, by=ask.actor.uid, workflow_version=ask.workflow.version, changes=changes
+    )
+    # The entry is made of values that have just been validated.
+    return new.model_copy(update={"changes": [*new.changes, entry]})
+
+
+def compared(lead: Lead) -> dict[str, Any]:
+    return lead.model_dump(exclude=set(UNCOMPARED))
+
+
+def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
+    """Take the oldest entries out once there are many.
+
+    What is taken depends on nothing but the version that was read, so two writers, or one who comes again after a
+    crash, write the same timeline document under the same uid.
+    """
+    if len(lead.activities) < FULL and len(lead.history) < FULL and len(lead.changes) < FULL_CHANGES:
+        return lead, None
+    activities, history, changes = lead.activities[:-KEPT], lead.history[:-KEPT], lead.changes[:-KEPT_CHANGES]
+    timeline = Timeline(
+        uid=timeline_uid(lead.uid, lead.version), activities=activities, history=history, changes=changes
+    )
+    before = lead.spilled
+    kept = lead.model_copy(update={
+        "activities": lead.activities[len(activities):],
+        "history": lead.history[len(history):],
+        "changes": lead.changes[len(changes):],
+        "spilled": before.model_copy(update={
+            "activities": before.activities + len(activities),
+            "history": before.history + len(history),
+            "changes": before.changes + len(changes),
+        }),
+    })  # fmt: skip
+    return kept, timeline
+
+
+def timeline_uid(lead: str, version: int) -> str:
+    return f"{lead}:{version:010d}"

@@ -1,0 +1,212 @@
+"""What may be done with a lead, besides moving it (`leads.gate`) and its tasks (`leads.tasks`)."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from lead_crm.access import Actor
+from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed
+from leads.documents import CONTACTS, Fields, Lead
+from leads.gate import begin
+from leads.messages import ActivityIn, LeadIn
+from leads.record import Ask, changed, derived, line
+from workflow.rules import NotSetUp
+
+
+class Archived(Conflict):
+    code, title = "lead_archived", "The lead is archived: restore it first."
+
+
+def living(lead: Lead) -> None:
+    if lead.status == "archived":
+        raise Archived
+
+
+def create(body: LeadIn, ask: Ask) -> Lead:
+    """A new lead in the first stage; its number is drawn afterwards, when nothing can refuse it any more."""
+    stage = ask.workflow.first
+    if stage is None:
+        raise NotSetUp("There is no open stage for new leads yet: POST /api/stages/.")
+    given = ask.workflow.values.with_defaults(body.fields, lead_type=body.lead_type)
+    fields, faults = ask.workflow.values.convert(given, lead_type=body.lead_type)
+    center, center_faults = _center(body.center, ask.actor)
+    named = {fault.pointer for fault in faults}
+    missing = ask.workflow.values.missing(fields, lead_type=body.lead_type)
+    faults += [fault for fault in missing if fault.pointer not in named]
+    values = {name: getattr(body, name) for name in type(body).model_fields}
+    values |= {"fields": fields, "center": center, "name": body.name or _joined(body)}
+    values["priority"] = body.priority or _default_priority(ask)
+    if faults := [*faults, *center_faults, *_choice_faults(values, ask)]:
+        raise Invalid(faults)
+    _may_assign(body.assigned_to, ask)
+    return _first_version(begin(values, stage, ask), ask)
+
+
+def _first_version(values: dict[str, Any], ask: Ask) -> Lead:
+    values["follow_up_wish"] = values["next_follow_up_at"]
+    values |= {
+        "uid": "?", "last_contacted_at": None, "call_attempts": 0,
+        "created_at": ask.now, "updated_at": ask.now, "created_by": ask.actor.uid, "updated_by": ask.actor.uid,
+        "workflow_version": ask.workflow.version,
+        "activities": [line(ask, "system", "Created", source=values["source"], stage=values["current_stage"])],
+    }  # fmt: skip
+    if ask.once:
+        values["done"] = [{"once": ask.once, "at": ask.now}]
+    return Lead.model_validate(derived(values, ask))
+
+
+def _joined(body: LeadIn) -> str:
+    return " ".join(part for part in (body.first_name, body.last_name) if part)
+
+
+def _center(wanted: str | None, actor: Actor) -> tuple[str, list[Fault]]:
+    if wanted is None and len(actor.centers) == 1:
+        return actor.centers[0], []
+    if wanted is None:
+        return "", [Fault("/center", "required", f"Say which centre: {', '.join(actor.centers)}.")]
+    if wanted not in actor.centers:
+        return "", [Fault("/center", "unknown_center", f"You have no centre {wanted}.")]
+    return wanted, []
+
+
+def _default_priority(ask: Ask) -> str | None:
+    return next((priority.key for priority in ask.workflow.config.priorities if priority.default), None)
+
+
+def _choice_faults(values: dict[str, Any], ask: Ask) -> list[Fault]:
+    """Of the attributes that are there: are they among the configured choices? (Where none are configured: any.)"""
+    config, faults = ask.workflow.config, []
+    for name, choices in (
+        ("lead_type", config.lead_types), ("source", config.sources), ("priority", config.priorities)
+    ):  # fmt: skip
+        value, known = values.get(name), [choice.key for choice in choices]
+        if value is not None and known and value not in known:
+            faults.append(Fault(f"/{name}", "not_an_option", f"{value} is not one of: {', '.join(known)}."))
+    source = next((s for s in config.sources if s.key == values.get("source")), None)
+    if source and source.lead_types and values.get("lead_type") not in source.lead_types:
+        faults.append(Fault("/source", "not_applicable", f"{source.key} is for {', '.join(source.lead_types)} leads."))
+    if config.tags is not None:
+        faults += [
+            Fault(f"/tags/{i}", "not_an_option", f"There is no tag {tag}.")
+            for i, tag in enumerate(values.get("tags") or []) if tag not in config.tags
+        ]  # fmt: skip
+    return faults
+
+
+def edit(lead: Lead, changes: dict[str, Any], ask: Ask) -> Lead:
+    """Merge-patch: checks the keys it touches."""
+    living(lead)
+    ask = ask.after(lead)
+    values = dict(changes)
+    faults: list[Fault] = []
+    lead_type = values.get("lead_type", lead.lead_type)
+    if "fields" in values or "lead_type" in values:
+        values["fields"], faults = ask.workflow.values.convert(
+            values.get("fields") or {},
+            lead_type=lead_type,
+            current=lead.fields,
+            lead_type_changed=lead_type != lead.lead_type,
+        )
+        touched = {f"/fields/{key}" for key in changes.get("fields") or {}}
+        missing = ask.workflow.values.missing(values["fields"], lead_type=lead_type)
+        faults += [fault for fault in missing if fault.pointer in touched and fault not in faults]
+    touched_choices = {name: value for name, value in values.items() if name in ("priority", "tags")}
+    if "source" in values or "lead_type" in values:
+        touched_choices |= {"source": values.get("source", lead.source), "lead_type": lead_type}
+    if faults := [*faults, *_choice_faults(touched_choices, ask)]:
+        raise Invalid(faults)
+    if "next_follow_up_at" in values:
+        values["follow_up_wish"] = values.pop("next_follow_up_at")
+    return _edited(lead, values, ask)
+
+
+def _edited(lead: Lead, values: dict[str, Any], ask: Ask) -> Lead:
+    different = [name for name, value in values.items() if _plain(getattr(lead, name)) != _plain(value)]
+    if not different:
+        return lead
+    said = line(ask, "field_change", fields=sorted(_said(lead, values, different)))
+    return changed(lead, ask, [said], **{name: values[name] for name in different})
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value.model_dump()
+        if hasattr(value, "model_dump")
+        else [_plain(v) for v in value]
+        if isinstance(value, list)
+        else value
+    )
+
+
+def _said(lead: Lead, values: dict[str, Any], different: Sequence[str]) -> list[str]:
+    names = [{"follow_up_wish": "next_follow_up_at"}.get(name, name) for name in different if name != "fields"]
+    if "fields" in different:
+        old, new = lead.fields, values["fields"]
+        names += [f"fields.{key}" for key in {*old, *new} if old.get(key) != new.get(key)]
+    return names
+
+
+def merged_fields(lead: Lead, fields: Fields, ask: Ask) -> Fields | None:
+    """What a move that brings `fields` makes of the lead's; None where it brings none."""
+    if not fields:
+        return None
+    converted, faults = ask.workflow.values.convert(fields, lead_type=lead.lead_type, current=lead.fields)
+    if faults:
+        raise Invalid(faults)
+    return cast(Fields, converted)
+
+
+def assign(lead: Lead, assigned_to: Sequence[str], ask: Ask) -> Lead:
+    living(lead)
+    _may_assign(assigned_to, ask, lead)
+    new = list(dict.fromkeys(assigned_to))
+    if new == lead.assigned_to:
+        return lead
+    ask = ask.after(lead)
+    said = line(ask, "assignment", old=lead.assigned_to, new=new)
+    return changed(lead, ask, [said], assigned_to=new)
+
+
+def _may_assign(assigned_to: Sequence[str], ask: Ask, lead: Lead | None = None) -> None:
+    """Everyone may take a free lead; giving one away, or taking somebody's, needs lead.assign."""
+    taking = list(assigned_to) == [ask.actor.uid] and (lead is None or not lead.assigned_to)
+    if assigned_to or lead:
+        if taking and ask.actor.may("lead.edit"):
+            return
+        if not ask.actor.may("lead.assign"):
+            raise NotAllowed("Assigning leads to others needs the permission lead.assign.", permission="lead.assign")
+
+
+def archive(lead: Lead, ask: Ask) -> Lead:
+    if lead.status == "archived":
+        return lead
+    ask = ask.after(lead)
+    said = line(ask, "status_change", old=lead.status, new="archived")
+    return changed(lead, ask, [said], status="archived", archived_at=ask.now)
+
+
+def restore(lead: Lead, ask: Ask) -> Lead:
+    """Back to where it was; the status follows from the stage."""
+    if lead.status != "archived":
+        return lead
+    ask = ask.after(lead)
+    stage = ask.workflow.stage(lead.current_stage)
+    status = stage.kind if stage else "open"
+    said = line(ask, "status_change", old="archived", new=status)
+    return changed(lead, ask, [said], status=status, archived_at=None)
+
+
+def add_activity(lead: Lead, body: ActivityIn, ask: Ask) -> Lead:
+    living(lead)
+    ask = ask.after(lead)
+    said = line(ask, body.kind, body.body, **body.meta)
+    return changed(lead, ask, [said], made=said.uid, **contacted(lead, body.kind, ask))
+
+
+def contacted(lead: Lead, kind: str, ask: Ask) -> dict[str, Any]:
+    """A call counts, and every contact has a time."""
+    values: dict[str, Any] = {}
+    if kind in CONTACTS:
+        values["last_contacted_at"] = ask.now
+    if kind == "call":
+        values["call_attempts"] = lead.call_attempts + 1
+    return values

@@ -1,0 +1,93 @@
+"""The score of a lead, with the reasons for it, and its temperature."""
+
+import functools
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from disposable_email_domains import blocklist
+
+from leads.documents import Heat, ScoreReason
+from workflow.documents import Temperature
+from workflow.scoring import (
+    AgeRule,
+    BusinessEmailRule,
+    FilledRule,
+    ScoreRule,
+    Scoring,
+    SourceRule,
+    TagRule,
+    ValueRule,
+)
+
+FREE_MAIL: Final = Path(__file__).with_name("free_mail.txt")
+
+
+@functools.cache
+def free_mail() -> frozenset[str]:
+    return frozenset(FREE_MAIL.read_text().split())
+
+
+def is_business(email: str | None) -> bool:
+    domain = (email or "").rpartition("@")[2].lower()
+    return bool(domain) and domain not in free_mail() and domain not in blocklist
+
+
+def value_of(lead: dict[str, Any], name: str) -> Any:
+    """An attribute of the lead, or a custom field, by the name that stages and rules use."""
+    if name.startswith("fields."):
+        return lead["fields"].get(name.removeprefix("fields."))
+    return lead[name] if name in lead else lead["fields"].get(name)
+
+
+def score(lead: dict[str, Any], scoring: Scoring, now: datetime) -> tuple[int, list[ScoreReason]]:
+    reasons = [ScoreReason(points=scoring.base, reason="base")]
+    reasons += [
+        ScoreReason(points=r.points, reason=r.label or _label(r)) for r in scoring.rules if _holds(r, lead, now)
+    ]
+    total = sum(reason.points for reason in reasons)
+    override = lead.get("score_override")
+    if override is not None:
+        return override, [*reasons, ScoreReason(points=override - total, reason="set by hand")]
+    return max(0, min(100, total)), reasons
+
+
+def _holds(rule: ScoreRule, lead: dict[str, Any], now: datetime) -> bool:
+    match rule:
+        case SourceRule():
+            return bool(lead["source"] in rule.any_of)
+        case FilledRule():
+            return bool(value_of(lead, rule.field))
+        case BusinessEmailRule():
+            return is_business(lead["email"])
+        case TagRule():
+            return not {tag.casefold() for tag in lead["tags"]}.isdisjoint(tag.casefold() for tag in rule.any_of)
+        case ValueRule():
+            value = lead["fields"].get(rule.field)
+            values = value if isinstance(value, list) else [value]
+            return any(str(item) in rule.any_of for item in values)
+        case AgeRule():
+            return bool((now - lead["created_at"]).days >= rule.min_days)
+
+
+def _label(rule: ScoreRule) -> str:
+    match rule:
+        case SourceRule() | TagRule():
+            return f"{rule.when}: {', '.join(rule.any_of)}"
+        case ValueRule():
+            return f"{rule.field}: {', '.join(rule.any_of)}"
+        case FilledRule():
+            return f"{rule.field} is filled"
+        case BusinessEmailRule():
+            return "business e-mail"
+        case AgeRule():
+            return f"{rule.min_days} days old"
+
+
+def heat(by_hand: Heat | None, closes_on: str | None, rule: Temperature | None, today: date) -> Heat | None:
+    if by_hand or rule is None:
+        return by_hand
+    if closes_on is None:
+        return "cold"
+    days = (date.fromisoformat(closes_on) - today).days
+    return "hot" if days <= rule.hot_days else "warm" if days <= rule.warm_days else "cold"

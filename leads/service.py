@@ -1,0 +1,237 @@
+"""What can be done with leads: load, rule, replace, return; again when another writer was first."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any, Final
+
+from lead_crm import directory, mongo
+from lead_crm.access import Actor, system
+from lead_crm.errors import Conflict, Fault, Invalid, Refused, Stale
+from leads import gate, placing, record, rules, seats, store, tasks
+from leads.documents import Lead, Task
+from leads.gate import Move
+from leads.messages import ActivityIn, CompleteIn, KanbanMoveIn, LeadIn, TaskIn, TransitionIn
+from leads.record import Ask
+from workflow import rules as workflow_rules
+from workflow import service as workflow_service
+from workflow.workflow import Workflow
+
+ATTEMPTS: Final = 100
+
+Rule = Callable[[Lead, Ask], Lead]
+Changed = tuple[Lead, Workflow]
+
+
+def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Changed:
+    workflow = workflow_service.current()
+    lead = rules.create(body, Ask(actor, workflow, now, once))
+    _known(lead.assigned_to, lead.center, "/assigned_to")
+    try:
+        return store.insert(lead, workflow), workflow
+    except store.AlreadyDone as done:
+        return done.lead, workflow
+
+
+def edit(uid: str, changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None) -> Changed:
+    return _change(uid, lambda lead, ask: rules.edit(lead, changes, ask), actor=actor, now=now, if_match=if_match)
+
+
+def transition(
+    uid: str, body: TransitionIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    wish = Move(body.to_stage, note=body.note, reason=body.reason, force=body.force, position=body.position)
+
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        return gate.move(lead, wish, ask, fields=rules.merged_fields(lead, body.fields, ask))
+
+    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+
+
+def move_card(body: KanbanMoveIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        gate.target(ask, body.to_stage)
+        return gate.move(lead, Move(body.to_stage, body.note, body.reason, rank=_rank(lead)), ask)
+
+    def _rank(lead: Lead) -> str | None:
+        if anchor := body.before or body.after:
+            return placing.rank(lead, anchor, above=bool(body.before), stage=body.to_stage, neighbours=neighbours)
+        return None
+
+    neighbours: dict[str, mongo.Row] = {}
+
+    def load() -> Changed:
+        neighbours.clear()
+        if not (body.before or body.after):
+            return store.load(body.lead, actor=actor)
+        lead, workflow, found = placing.load(body.lead, body.before or body.after or "", actor=actor)
+        neighbours.update(found)
+        return lead, workflow
+
+    return _change(body.lead, rule, actor=actor, now=now, once=once, if_match=if_match, load=load)
+
+
+def assign(
+    uid: str, assigned_to: str | Sequence[str] | None, *, actor: Actor, now: datetime, once: str | None,
+    if_match: int | None,
+) -> Changed:  # fmt: skip
+    people = [assigned_to] if isinstance(assigned_to, str) else list(assigned_to or [])
+
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        _known(people, lead.center, "/assigned_to")
+        return rules.assign(lead, people, ask)
+
+    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+
+
+def archive(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None = None) -> Changed:
+    return _change(uid, rules.archive, actor=actor, now=now, once=once, if_match=if_match)
+
+
+def restore(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None) -> Changed:
+    return _change(uid, rules.restore, actor=actor, now=now, once=once, if_match=if_match)
+
+
+def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None) -> Task:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        if body.assigned_to:
+            _known([body.assigned_to], lead.center, "/assigned_to")
+        return tasks.add(lead, body, ask)
+
+    lead, _ = _change(uid, rule, actor=actor, now=now, once=once)
+    return tasks.find(lead, _made(lead, once)) if once else lead.tasks[-1]
+
+
+def _made(lead: Lead, once: str) -> str:
+    return next(done.made or "" for done in lead.done if done.once == once)
+
+
+def edit_task(
+    uid: str, task: str, changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None
+) -> Task:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        if changes.get("assigned_to"):
+            _known([changes["assigned_to"]], lead.center, "/assigned_to")
+        return tasks.edit(lead, task, changes, ask)
+
+    return tasks.find(_change(uid, rule, actor=actor, now=now, if_match=if_match)[0], task)
+
+
+def complete_task(uid: str, task: str, body: CompleteIn, *, actor: Actor, now: datetime, once: str | None) -> Changed:
+    return _change(uid, lambda lead, ask: tasks.complete(lead, task, body, ask), actor=actor, now=now, once=once)
+
+
+def reopen_task(uid: str, task: str, *, actor: Actor, now: datetime, once: str | None) -> Changed:
+    return _change(uid, lambda lead, ask: tasks.reopen(lead, task, ask), actor=actor, now=now, once=once)
+
+
+def cancel_task(uid: str, task: str, notes: str | None, *, actor: Actor, now: datetime, once: str | None) -> Changed:
+    return _change(uid, lambda lead, ask: tasks.cancel(lead, task, notes, ask), actor=actor, now=now, once=once)
+
+
+def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> Any:
+    lead, _ = _change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
+    uids = [_made(lead, once)] if once else [lead.activities[-1].uid]
+    return next((activity for activity in lead.activities if activity.uid in uids), lead.activities[-1])
+
+
+def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    lead, workflow = store.load(uid, actor=actor)
+    limited = [stage for stage in workflow.living if stage.wip_limit and stage.uid != lead.current_stage]
+    full = {stage.uid for stage in limited if seats.full(stage, lead.center, without=lead.uid)}
+    return gate.moves(lead, Ask(actor, workflow, now), full)
+
+
+def _known(uids: Iterable[str], center: str, pointer: str) -> None:
+    """Nobody gets a lead who does not exist, or who could not see it."""
+    found = directory.people(uids)
+    faults = [
+        Fault(pointer, "unknown_person", f"There is no active person {uid} in the centre {center}.")
+        for uid in uids if uid not in found or not found[uid].works_in(center)
+    ]  # fmt: skip
+    if faults:
+        raise Invalid(faults)
+
+
+def _change(
+    uid: str,
+    rule: Rule,
+    *,
+    actor: Actor,
+    now: datetime,
+    once: str | None = None,
+    if_match: int | None = None,
+    load: Callable[[], Changed] | None = None,
+) -> Changed:
+    """The one way to change a lead: one read, one rule, one write over the version that was read."""
+    for attempt in range(ATTEMPTS):
+        before, workflow = load() if load else store.load(uid, actor=actor)
+        _unchanged(before, if_match, actor)
+        if once and any(done.once == once for done in before.done):
+            return before, workflow
+        kept, spilled = record.spill(before)
+        after = rule(kept, Ask(actor, workflow, now, once))
+        if after is kept:
+            return before, workflow
+        with _room(before, after, workflow):
+            if store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
+                return after, workflow
+        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
+    raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
+
+
+def _unchanged(lead: Lead, if_match: int | None, actor: Actor) -> None:
+    if if_match is None or if_match == lead.version:
+        return
+    pointers = {change["pointer"] for entry in store.changes_since(lead, if_match) for change in entry["changes"]}
+    raise Stale(f"It is at version {lead.version} now.", version=lead.version, changed=sorted(pointers))
+
+
+def _room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManager[Any]:
+    """A seat in the stage that is entered, where that stage has a limit and nobody forces the move."""
+    stage = workflow.stage(after.current_stage)
+    stays = before.current_stage == after.current_stage and before.status != "archived"
+    if stage is None or stage.wip_limit is None or stays or after.status == "archived" or after.history[-1].forced:
+        return nullcontext()
+    against = gate.no_room(stage)
+    refused = Refused(f"{after.uid} may not move to {stage.uid}: {against['detail']}", refusals=[against])
+    return seats.reserved(stage, lead=after.uid, center=after.center, refused=refused)
+
+
+def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime) -> None:
+    """Archive the stage, so that nothing enters it any more; move its leads; then drop it, unless history names it.
+
+    Each step can be repeated: whoever comes again after a crash goes on where it stopped.
+    """
+    workflow = workflow_service.current()
+    stage = workflow_rules.known_stage(workflow, uid)
+    everyone = system(directory.centers())
+    if move_to is None and store.standing_in(uid, actor=everyone, limit=1):
+        detail = "Leads stand in this stage: say where they go with ?move_to=<stage>."
+        raise Conflict(detail, code="stage_has_leads")
+    if move_to is not None:
+        _destination(workflow, uid, move_to)
+    if not stage.archived:
+        workflow_service.change_stage(uid, {"archived": True}, actor=actor, now=now)
+    while batch := store.standing_in(uid, actor=everyone, limit=200):
+        for lead in batch:
+            _evacuate(lead, uid, move_to or "", actor=everyone, now=now)
+    if not store.named_in_history(uid):
+        workflow_service.drop_stage(uid, actor=actor, now=now)
+
+
+def _destination(workflow: Workflow, uid: str, move_to: str) -> None:
+    stage = workflow.stage(move_to)
+    if stage is None or stage.archived or move_to == uid:
+        raise Invalid([Fault("/move_to", "unknown_stage", f"{move_to} is no other living stage.")])
+
+
+def _evacuate(lead: str, stage: str, move_to: str, *, actor: Actor, now: datetime) -> None:
+    wish = Move(move_to, reason=f"The stage {stage} was deleted.", force=True)
+
+    def rule(found: Lead, ask: Ask) -> Lead:
+        return gate.evacuate(found, wish, ask) if found.current_stage == stage else found
+
+    _change(lead, rule, actor=actor, now=now)

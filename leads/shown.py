@@ -1,0 +1,99 @@
+"""Rows as readers get them: internal keys out, computed values in. What is stored has passed its model already."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from lead_crm.access import Actor
+from leads.documents import Lead
+from leads.messages import Card, LeadOut, LeadRow
+from leads.record import KEPT
+from leads.scoring import heat
+from workflow.workflow import Workflow
+
+Row = dict[str, Any]
+
+HOT: Final = 70
+PERSONAL: Final = ("email", "phone", "message", "address", "first_name", "last_name", "contacts")
+COMPUTED: Final = frozenset({
+    "full_name", "is_hot", "days_since_created", "days_since_last_contact", "days_in_stage", "overdue_tasks",
+    "stale", "activities_count", "history_count",
+})  # fmt: skip
+SUPPORT: Final = {"_id": 0, "keys.due": 1}  # what computing needs
+
+
+def _projection(model: Any, *more: str) -> dict[str, int]:
+    return {name: 1 for name in (*model.model_fields, *more) if name not in COMPUTED} | SUPPORT
+
+
+LISTED: Final = _projection(LeadRow)
+WHOLE: Final = _projection(LeadOut, "spilled")
+CARD: Final = _projection(
+    Card, "expected_close_on", "tasks.uid", "tasks.kind", "tasks.title", "tasks.status",
+    "tasks.required", "tasks.due_at", "tasks.assigned_to",
+)  # fmt: skip
+del CARD["tasks"]
+SELECTABLE: Final = frozenset(LeadRow.model_fields) | {"tasks", "score_reasons", "rank", "conversion"}
+
+
+def _computed(row: Row, workflow: Workflow, now: datetime) -> None:
+    entered = row["stage_entered_at"]
+    stage = workflow.by_uid.get(row["current_stage"])
+    sla = stage.sla_hours if stage else None
+    row["stale"] = bool(sla and row["status"] == "open" and (now - entered).total_seconds() > sla * 3600)
+    row["days_in_stage"] = (now - entered).days
+    row["overdue_tasks"] = sum(due < now for due in row.pop("keys")["due"])
+    row["is_hot"] = row["score"] > HOT
+    row["temperature"] = heat(row["temperature"], row["expected_close_on"], workflow.config.temperature, now.date())
+
+
+def _dated(row: Row, now: datetime) -> None:
+    contacted = row["last_contacted_at"]
+    row["days_since_created"] = (now - row["created_at"]).days
+    row["days_since_last_contact"] = None if contacted is None else (now - contacted).days
+    row["full_name"] = " ".join(filter(None, (row["first_name"], row["last_name"]))) or row["name"]
+
+
+def _masked(row: Row, actor: Actor) -> None:
+    """Roles without lead.pii see that there is a lead, not who can be reached how."""
+    if "lead.pii" in actor.permissions:
+        return
+    for name in PERSONAL:
+        if name in row:
+            row[name] = [] if name == "contacts" else None
+
+
+def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    _computed(row, workflow, now)
+    _dated(row, now)
+    _masked(row, actor)
+    return row
+
+
+def whole(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    listed(row, workflow=workflow, now=now, actor=actor)
+    spilled = row.pop("spilled")
+    for name in ("activities", "history"):
+        row[f"{name}_count"] = spilled[name] + len(row[name])
+        row[name] = row[name][-KEPT:]
+    return row
+
+
+def written(lead: Lead, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    """A lead that has just been written."""
+    row: Row = {"type": "lead", **lead.model_dump(exclude={"changes", "done", "follow_up_wish"})}
+    row["keys"] = {"due": [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]}
+    return whole(row, workflow=workflow, now=now, actor=actor)
+
+
+def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Actor) -> list[Row]:
+    on_card = {field.field_key for field in workflow.config.variables if field.show_on_card and not field.archived}
+    return [_card(row, on_card, workflow, now, actor) for row in rows]
+
+
+def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    _computed(row, workflow, now)
+    _masked(row, actor)
+    del row["expected_close_on"]
+    row["fields"] = {key: value for key, value in row["fields"].items() if key in on_card}
+    return row

@@ -1,0 +1,168 @@
+"""Leads in the database. Whoever reads or writes one says who is asking."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from django.conf import settings
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from lead_crm import mongo
+from lead_crm.access import Actor, visible
+from lead_crm.errors import Fault, Invalid, NotFound, Unavailable
+from leads import numbering
+from leads.documents import Lead, Timeline
+from leads.keys import claims, keys
+from leads.record import timeline_uid
+from workflow import store as workflow_store
+from workflow.rules import NotSetUp
+from workflow.workflow import Workflow
+
+WHOLE: Final = dict.fromkeys(("type", *Lead.model_fields), 1) | {"_id": 0}
+DRAWS: Final = 100
+
+
+class AlreadyDone(Exception):
+    """A repeated POST: this lead carries what it did the first time."""
+
+    def __init__(self, lead: Lead) -> None:
+        self.lead = lead
+
+
+def get(uid: str, *, actor: Actor, projection: Mapping[str, int]) -> mongo.Row:
+    row = mongo.collection("leads").find_one(visible(actor, "both") | {"uid": uid}, projection)
+    if row is None:
+        raise NotFound(f"There is no lead {uid} that you may see.")
+    return row
+
+
+def load(uid: str, *, actor: Actor) -> tuple[Lead, Workflow]:
+    """The lead and the workflow it stands under, in one query: the version tells whether ours is still the one."""
+    asked = {"$or": [visible(actor, "both") | {"uid": uid}, workflow_store.CONFIG]}
+    rows = {row["type"]: row for row in mongo.collection("leads").find(asked, WHOLE)}
+    workflow = workflow_at(rows)
+    if "lead" not in rows:
+        raise NotFound(f"There is no lead {uid} that you may see.")
+    return model(rows["lead"]), workflow
+
+
+def workflow_at(rows: Mapping[str, mongo.Row]) -> Workflow:
+    workflow = workflow_store.at(rows["config"]["version"]) if "config" in rows else None
+    if workflow is None:
+        raise NotSetUp
+    return workflow
+
+
+def model(row: mongo.Row) -> Lead:
+    del row["type"]
+    return Lead.model_validate(row)
+
+
+def _row(lead: Lead, workflow: Workflow) -> mongo.Row:
+    return {"type": "lead", **lead.model_dump(), "keys": keys(lead, workflow, settings.DEFAULT_REGION)}
+
+
+def insert(lead: Lead, workflow: Workflow) -> Lead:
+    """Draw the lead's number and insert it. A number that turns out to be taken is skipped."""
+    series = numbering.series(workflow.config.lead_id, lead.created_at)
+    if conflict := _claimed(lead, workflow):
+        raise conflict
+    for _ in range(DRAWS):
+        sequence = _draw(series)
+        numbered = lead.model_copy(update={"uid": numbering.uid(series, sequence)})
+        try:
+            mongo.collection("leads").insert_one(_row(numbered, workflow))
+        except DuplicateKeyError:
+            if conflict := _claimed(lead, workflow):
+                _put_back(series, sequence)
+                raise conflict from None
+            continue
+        return numbered
+    raise Unavailable("No free lead number was found. Check lead_id in the config.")
+
+
+def _draw(series: str) -> int:
+    row: mongo.Row = mongo.collection("counters").find_one_and_update(
+        {"_id": series}, {"$inc": {"drawn": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+    )
+    return int(row["drawn"])
+
+
+def _put_back(series: str, sequence: int) -> None:
+    """A lead that lost the race for a unique value leaves no gap, unless others have drawn since."""
+    mongo.collection("counters").update_one({"_id": series, "drawn": sequence}, {"$inc": {"drawn": -1}})
+
+
+def _claimed(lead: Lead, workflow: Workflow) -> Exception | None:
+    """Who else holds what this lead claims? Asked before a number is drawn, and when the unique index has refused."""
+    wanted = claims(lead, workflow)
+    if not wanted:
+        return None
+    where = {"keys.claims": {"$in": wanted}, "uid": {"$ne": lead.uid}}
+    row = mongo.collection("leads").find_one(where, {**WHOLE, "keys.claims": 1})
+    if row is None:
+        return None
+    taken = set(row.pop("keys")["claims"]) & set(wanted)
+    if any(claim.startswith("once:") for claim in taken):
+        return AlreadyDone(model(row))
+    return Invalid([_taken(claim) for claim in sorted(taken)])
+
+
+def _taken(claim: str) -> Fault:
+    key = claim.partition(":")[0]
+    return Fault(f"/fields/{key}", "not_unique", "Another lead has this value already.")
+
+
+def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | None) -> bool:
+    """Write the lead over version `read`; False when another writer was first."""
+    if spilled is not None:
+        _insert_timeline(spilled)
+    identity = {"type": "lead", "uid": lead.uid, "version": read}
+    try:
+        result = mongo.collection("leads").replace_one(identity, _row(lead, workflow))
+    except DuplicateKeyError:
+        raise _claimed(lead, workflow) or Unavailable() from None
+    return bool(result.matched_count)
+
+
+def _insert_timeline(timeline: Timeline) -> None:
+    """Somebody who came before us may have written the very same one and not lived to write the lead."""
+    with suppress(DuplicateKeyError):
+        mongo.collection("leads").insert_one({"type": "timeline", **timeline.model_dump()})
+
+
+def timelines(lead: str, *, below: int, start: str | None, newest_first: bool, what: str) -> Iterator[mongo.Row]:
+    """Timeline documents of a lead with some of `what`; those not yet taken over by version `below` do not count."""
+    bounds: dict[str, Any] = {"$gt": f"{lead}:", "$lt": timeline_uid(lead, below)}
+    if start:
+        bounds["$lte" if newest_first else "$gte"] = start
+    found = mongo.collection("leads").find({"type": "timeline", "uid": bounds}, {"uid": 1, what: 1, "_id": 0})
+    yield from found.sort("uid", -1 if newest_first else 1).batch_size(20)
+
+
+def changes_since(lead: Lead, version: int) -> list[dict[str, Any]]:
+    """The difference records after a version, those that have spilled over included."""
+    embedded = [entry.model_dump() for entry in lead.changes]
+    spilled = timelines(
+        lead.uid, below=lead.version, start=timeline_uid(lead.uid, version), newest_first=False, what="changes"
+    )
+    entries = [entry for row in spilled for entry in row["changes"]] + embedded
+    return [entry for entry in entries if entry["version"] > version]
+
+
+def standing_in(stage: str, *, actor: Actor, limit: int) -> list[str]:
+    """Leads of a stage, archived ones too."""
+    where = visible(actor, "both") | {"current_stage": stage}
+    return [row["uid"] for row in mongo.collection("leads").find(where, {"uid": 1, "_id": 0}).limit(limit)]
+
+
+def named_in_history(stage: str) -> bool:
+    """Has any lead ever stood there? Asked only when a stage is deleted."""
+    where = {"type": {"$in": ["lead", "timeline"]}, "history.stage": stage}
+    return mongo.collection("leads").find_one(where, {"_id": 1}) is not None
+
+
+def number_of_leads() -> int:
+    """Of all centres, the archive included."""
+    return mongo.collection("leads").count_documents({"type": "lead"})

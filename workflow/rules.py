@@ -1,0 +1,266 @@
+"""What a sound workflow is, and how one sound workflow becomes the next."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from lead_crm.access import ROLES
+from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotFound
+from workflow.documents import Choice, Config, Settings, Stage, StageIn
+from workflow.fields import check_definitions
+from workflow.scoring import FilledRule, SourceRule, ValueRule
+from workflow.workflow import Workflow
+
+RESERVED: Final = frozenset({"move", "reorder"})
+
+# Attributes of a lead that a stage may require, besides the custom fields.
+ATTRIBUTES: Final = frozenset({
+    "first_name", "last_name", "email", "phone", "company", "message", "address", "contacts", "source",
+    "source_detail", "tags", "priority", "assigned_to", "value", "quantity", "expected_close_on",
+    "next_follow_up_at", "last_contacted_at", "lead_type",
+})  # fmt: skip
+SORTS: Final = frozenset({
+    "created_at", "updated_at", "score", "next_follow_up_at", "name", "stage_entered_at", "expected_close_on",
+    "rank",
+})  # fmt: skip
+
+
+class NotSetUp(Conflict):
+    code, title = "not_set_up", "There is no workflow yet: run `manage.py init_lead_data`, or POST /api/config/."
+
+
+def unlocked(workflow: Workflow) -> None:
+    if workflow.config.locked:
+        raise Locked
+
+
+def sound(workflow: Workflow) -> Workflow:
+    """The workflow, if nothing in it contradicts anything else."""
+    if faults := [
+        *config_faults(workflow),
+        *(f.under(f"/stages/{s.uid}") for s in workflow.stages for f in stage_faults(workflow, s)),
+    ]:
+        raise Invalid(faults)
+    return workflow
+
+
+def is_known(workflow: Workflow, name: str) -> bool:
+    return name in ATTRIBUTES or name.removeprefix("fields.") in workflow.field_keys
+
+
+def config_faults(workflow: Workflow) -> list[Fault]:
+    config = workflow.config
+    faults = check_definitions(config.variables)
+    for name in ("lead_types", "sources", "priorities", "task_kinds", "close_reasons"):
+        faults += _repeated(name, getattr(config, name))
+    types = {choice.key for choice in config.lead_types}
+    for i, source in enumerate(config.sources):
+        faults += _unknown(f"/sources/{i}/lead_types", source.lead_types, types, "lead type")
+    for i, field in enumerate(config.variables):
+        faults += _unknown(f"/variables/{i}/lead_types", field.lead_types, types, "lead type")
+    for i, kind in enumerate(config.task_kinds):
+        faults += [_in_task_kind(i, fault) for fault in check_definitions(kind.fields)]
+        faults += [f.under(f"/task_kinds/{i}") for f in _repeated("outcomes", kind.outcomes)]
+    if sum(priority.default for priority in config.priorities) > 1:
+        faults.append(Fault("/priorities", "two_defaults", "At most one priority can be the default."))
+    if config.temperature and config.temperature.hot_days > config.temperature.warm_days:
+        faults.append(Fault("/temperature", "wrong_order", "hot_days must not be more than warm_days."))
+    return [*faults, *_number_faults(config), *_sort_faults(workflow), *_scoring_faults(workflow)]
+
+
+def _in_task_kind(i: int, fault: Fault) -> Fault:
+    return Fault(
+        fault.pointer.replace("/variables", f"/task_kinds/{i}/fields", 1), fault.code, fault.detail, fault.extra
+    )
+
+
+def _number_faults(config: Config) -> list[Fault]:
+    if config.lead_id.period != "none" and "{period}" not in config.lead_id.pattern:
+        detail = "Numbers that start again each period need {period} in the pattern; or set period to none."
+        return [Fault("/lead_id/pattern", "ambiguous", detail)]
+    return []
+
+
+def _sort_faults(workflow: Workflow) -> list[Fault]:
+    name = workflow.config.default_sort.removeprefix("-")
+    if name in SORTS or name.removeprefix("field.") in workflow.field_keys:
+        return []
+    return [Fault("/default_sort", "unknown_sort", f"{name} cannot be sorted by.")]
+
+
+def _scoring_faults(workflow: Workflow) -> list[Fault]:
+    config, faults = workflow.config, []
+    sources = {source.key for source in config.sources}
+    for i, rule in enumerate(config.scoring.rules):
+        at = f"/scoring/rules/{i}"
+        if isinstance(rule, FilledRule) and not is_known(workflow, rule.field):
+            faults.append(Fault(f"{at}/field", "unknown_field", f"There is no field {rule.field}."))
+        if isinstance(rule, ValueRule) and rule.field not in workflow.field_keys:
+            faults.append(Fault(f"{at}/field", "unknown_field", f"There is no custom field {rule.field}."))
+        if isinstance(rule, SourceRule) and sources and rule not in Settings().scoring.rules:
+            faults += _unknown(f"{at}/any_of", rule.any_of, sources, "source")
+    return faults
+
+
+def _repeated(name: str, choices: Sequence[Choice]) -> list[Fault]:
+    counts = Counter(choice.key for choice in choices)
+    return [
+        Fault(f"/{name}/{i}/key", "repeated", f"{choice.key} stands here twice.")
+        for i, choice in enumerate(choices) if counts[choice.key] > 1
+    ]  # fmt: skip
+
+
+def _unknown(pointer: str, names: Iterable[str], known: Iterable[str], what: str) -> list[Fault]:
+    there = set(known)
+    return [
+        Fault(f"{pointer}/{i}", f"unknown_{what.replace(' ', '_')}", f"There is no {what} {name}.")
+        for i, name in enumerate(names) if name not in there
+    ]  # fmt: skip
+
+
+def stage_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
+    faults = _unknown("/allowed_next_stages", stage.allowed_next_stages, workflow.by_uid, "stage")
+    if stage.uid in RESERVED:
+        faults.append(Fault("/uid", "reserved", f"{stage.uid} is an address of the API; choose another uid."))
+    if stage.uid in stage.allowed_next_stages:
+        at = stage.allowed_next_stages.index(stage.uid)
+        faults.append(Fault(f"/allowed_next_stages/{at}", "itself", "A stage cannot follow itself."))
+    if len(set(stage.allowed_next_stages)) < len(stage.allowed_next_stages):
+        faults.append(Fault("/allowed_next_stages", "repeated", "A stage stands here twice."))
+    if any(other.slug == stage.slug and other.uid != stage.uid for other in workflow.stages):
+        faults.append(Fault("/slug", "taken", f"Another stage has the slug {stage.slug}."))
+    faults += _unknown("/allowed_roles", stage.allowed_roles, ROLES, "role")
+    faults += [
+        Fault(f"/required_fields/{i}", "unknown_field", f"There is no field {name}.")
+        for i, name in enumerate(stage.required_fields) if not is_known(workflow, name)
+    ]  # fmt: skip
+    return faults + _template_faults(workflow, stage)
+
+
+def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
+    faults, seen = [], set()
+    for i, template in enumerate(stage.task_templates):
+        at = f"/task_templates/{i}"
+        faults += _unknown(at, [template.kind], workflow.task_kinds, "task kind")
+        if template.uid in seen:
+            faults.append(Fault(f"{at}/uid", "repeated", f"{template.uid} stands here twice."))
+        seen.add(template.uid)
+        role = template.assignee.removeprefix("role:")
+        if template.assignee.startswith("role:") and role not in ROLES:
+            faults.append(Fault(f"{at}/assignee", "unknown_role", f"There is no role {role}."))
+    return faults
+
+
+def _next(workflow: Workflow, now: datetime, **values: Any) -> Config:
+    return workflow.config.changed(version=workflow.version + 1, updated_at=now, **values)
+
+
+def set_up(
+    settings: Settings, *, now: datetime, before: Workflow | None = None, stages: Sequence[Stage] = ()
+) -> Workflow:
+    """A first workflow, or one in the place of `before`."""
+    version = before.version + 1 if before else 1
+    config = Config(**dict(settings), uid="default", version=version, created_at=now, updated_at=now)
+    return sound(Workflow(config, stages))
+
+
+def configure(workflow: Workflow, changes: dict[str, Any], *, now: datetime) -> Workflow:
+    unlocked(workflow)
+    config = _next(workflow, now, **changes)
+    _keep_fields(workflow.config, config)
+    return sound(workflow.using(config=config))
+
+
+def _keep_fields(old: Config, new: Config) -> None:
+    """A field may hold values in leads: it is archived, never dropped, and keeps its type."""
+    after = {field.field_key: field for field in new.variables}
+    faults = []
+    for field in old.variables:
+        heir = after.get(field.field_key)
+        if heir is None:
+            detail = f"The field {field.field_key} may be in use: set archived to true instead of leaving it out."
+            faults.append(Fault("/variables", "field_dropped", detail, {"field": field.field_key}))
+        elif heir.field_type != field.field_type:
+            at = f"/variables/{new.variables.index(heir)}"
+            detail = f"{field.field_key} holds {field.field_type} values: archive it and add a new field."
+            faults.append(Fault(f"{at}/field_type", "type_changed", detail))
+        elif heir.unique and not field.unique:
+            at = f"/variables/{new.variables.index(heir)}"
+            detail = "A field can be made unique only when it is new: the values it holds may repeat."
+            faults.append(Fault(f"{at}/unique", "unique_too_late", detail))
+    if faults:
+        raise Invalid(faults)
+
+
+def lock(workflow: Workflow, *, locked: bool, now: datetime) -> Workflow:
+    return workflow.using(config=_next(workflow, now, locked=locked))
+
+
+def slug_of(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "stage"
+
+
+def add_stage(workflow: Workflow, body: StageIn, *, now: datetime) -> tuple[Workflow, Stage]:
+    unlocked(workflow)
+    values = body.model_dump()
+    values.setdefault("slug", slug_of(body.name))
+    values.setdefault("uid", f"stage-{values['slug']}"[:64])
+    values.setdefault("order", max((stage.order + 1 for stage in workflow.stages), default=0))
+    if values["uid"] in workflow.by_uid:
+        raise Conflict(f"There is already a stage {values['uid']}.", code="stage_exists")
+    stage = Stage.model_validate(values | {"created_at": now, "updated_at": now})
+    return _with_stage(workflow, stage, now=now)
+
+
+def change_stage(workflow: Workflow, uid: str, changes: dict[str, Any], *, now: datetime) -> tuple[Workflow, Stage]:
+    unlocked(workflow)
+    old = known_stage(workflow, uid)
+    return _with_stage(workflow, old.changed(version=old.version + 1, updated_at=now, **changes), now=now)
+
+
+def _with_stage(workflow: Workflow, stage: Stage, *, now: datetime) -> tuple[Workflow, Stage]:
+    after = workflow.using(config=_next(workflow, now), stages=[stage])
+    if faults := stage_faults(after, stage):
+        raise Invalid(faults)
+    return after, stage
+
+
+def known_stage(workflow: Workflow, uid: str) -> Stage:
+    stage = workflow.stage(uid)
+    if stage is None:
+        raise NotFound(f"There is no stage {uid}.")
+    return stage
+
+
+def drop_stage(workflow: Workflow, uid: str, *, now: datetime) -> Workflow:
+    """Without the stage, and without anyone pointing at it."""
+    unlocked(workflow)
+    known_stage(workflow, uid)
+    pointing = [
+        stage.changed(
+            version=stage.version + 1, updated_at=now,
+            allowed_next_stages=[other for other in stage.allowed_next_stages if other != uid],
+        )
+        for stage in workflow.stages if uid in stage.allowed_next_stages
+    ]  # fmt: skip
+    return workflow.using(config=_next(workflow, now), stages=pointing, without=uid)
+
+
+def reorder(workflow: Workflow, order: Sequence[str], *, now: datetime) -> Workflow:
+    unlocked(workflow)
+    faults = _unknown("/order", order, workflow.by_uid, "stage")
+    if len(set(order)) < len(order):
+        faults.append(Fault("/order", "repeated", "A stage stands here twice."))
+    left_out = [stage.uid for stage in workflow.living if stage.uid not in order]
+    if left_out:
+        faults.append(Fault("/order", "incomplete", f"Left out: {', '.join(left_out)}. Name every stage."))
+    if faults:
+        raise Invalid(faults)
+    moved = [
+        stage.changed(order=position, version=stage.version + 1, updated_at=now)
+        for position, stage in ((order.index(s.uid) if s.uid in order else len(order), s) for s in workflow.stages)
+        if stage.order != position
+    ]  # fmt: skip
+    return workflow.using(config=_next(workflow, now), stages=moved)
