@@ -1,11 +1,12 @@
 """E-mail addresses and phone numbers: what is accepted, and what two spellings have in common."""
 
+import functools
 import re
 from typing import Annotated
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from phonenumbers import NumberParseException
+from phonenumbers import NumberParseException, PhoneNumber
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
@@ -13,6 +14,8 @@ from pydantic.json_schema import WithJsonSchema
 PHONE_PATTERN = r"^\+?[0-9 ()./x\-]*$"
 
 
+# Every write of a lead checks its address again; the answer does not change.
+@functools.lru_cache(maxsize=4096)
 def _email(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False, allow_display_name=False).normalized
@@ -43,20 +46,23 @@ def digits(text: str) -> str:
     return "".join(c for c in text if c.isascii() and c.isdigit())
 
 
-def international(text: str, region: str) -> str | None:
-    """The digits with country code, where the number is a possible one: 030 123456 and +49 30 123456 are one."""
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str, region: str) -> PhoneNumber | None:
     try:
-        number = phonenumbers.parse(text, region)
+        return phonenumbers.parse(text, region)
     except NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+
+
+def international(text: str, region: str) -> str | None:
+    """The digits with country code: 030 123456 and +49 30 123456 are one. None where it cannot be a number."""
+    number = _parsed(text, region)
+    if number is None or not phonenumbers.is_possible_number(number):
         return None
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
 def national(text: str, region: str) -> str | None:
     """The digits without the country code and trunk zero."""
-    try:
-        return phonenumbers.national_significant_number(phonenumbers.parse(text, region))
-    except NumberParseException:
-        return None
+    number = _parsed(text, region)
+    return None if number is None else str(phonenumbers.national_significant_number(number))

@@ -1,5 +1,6 @@
 """What every document and every message is made of: base models, shared types, time and ids."""
 
+import re
 import secrets
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from pydantic import (
     MISSING,
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -67,13 +69,15 @@ class Out(Model):
 
 
 def _utc(moment: datetime) -> datetime:
+    if not 1900 <= moment.year <= 9000:
+        raise ValueError("write a time between the years 1900 and 9000")
     moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _iso_day(value: object) -> object:
     if isinstance(value, str):
-        if len(value) != len("2026-01-31"):
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
             raise ValueError("write the date as YYYY-MM-DD")
         date.fromisoformat(value)
     return value
@@ -99,7 +103,7 @@ Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .\-]{0
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Moment = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Day = Annotated[
     str, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"}), Field(max_length=10)
 ]

@@ -262,14 +262,13 @@ def _match(call: Call[None, Any]) -> board.Match:
 
 
 def _column(call: Call[None, BoardQuery], stage: Any, column: Row) -> Row:
-    rows, following = board.cut(column["leads"], call.query.limit)
     workflow = workflow_service.recent()
     return {
         "uid": stage.uid, "name": stage.name, "slug": stage.slug, "color": stage.color, "order": stage.order,
         "kind": stage.kind, "count": column["count"], "count_capped": column["count_capped"], "value": None,
         "wip_limit": stage.wip_limit,
-        "leads": shown.cards(rows, workflow=workflow, now=call.now, actor=call.actor),
-        "next": following and _column_address(call, stage.uid, following),
+        "leads": shown.cards(column["leads"], workflow=workflow, now=call.now, actor=call.actor),
+        "next": column["next"] and _column_address(call, stage.uid, column["next"]),
     }  # fmt: skip
 
 
@@ -283,11 +282,11 @@ def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
     """The next cards of one column."""
     workflow = workflow_service.recent()
     workflow_rules.known_stage(workflow, stage)
-    rows, following = board.column(stage, call.query, _match(call))
+    rows, following, partial = board.column(stage, call.query, _match(call))
     return {
         "results": shown.cards(rows, workflow=workflow, now=call.now, actor=call.actor),
         "next": following and cursors.address(call.request, cursor=following),
-        "partial": False,
+        "partial": partial,
     }
 
 

@@ -12,7 +12,6 @@ from lead_crm.errors import NeedsServer
 from leads import counting, filters, search
 from leads.messages import BoardQuery, ColumnQuery
 from leads.shown import CARD
-from workflow.documents import Stage
 from workflow.workflow import Workflow
 
 COUNTED: Final = 1_000
@@ -31,15 +30,18 @@ class Match:
 
 def match(query: BoardQuery, *, actor: Actor, workflow: Workflow, now: datetime, region: str) -> Match:
     where = filters.where(query, actor=actor, workflow=workflow, now=now)
-    rest = where.all()
+    base = where.narrow(visible(actor, where.shelves, query.center))
     if query.q and query.q.strip():
-        asked = search.asked(query.q, region)
-        rest.setdefault("$and", []).extend({"keys.grams": search.any_of(spellings)} for spellings in asked)
-    return Match(visible(actor, where.shelves, query.center), rest)
+        # Either index may be the better one for a word; within `base` the database is free to choose.
+        first, *others = search.asked(query.q, region) or [[""]]
+        base["keys.grams"] = search.any_of(first)
+        for spellings in others:
+            where.also({"keys.grams": search.any_of(spellings)})
+    return Match(base, where.all())
 
 
 def read(found: Match, workflow: Workflow, *, limit: int) -> list[Row]:
-    """Columns `{uid, leads, count, count_capped}` in the order of the board."""
+    """Columns `{leads, next, count, count_capped}`, one for each stage of the workflow."""
     if mongo.in_memory():
         raise NeedsServer("The board needs a real MongoDB: unset MONGODB_URI for a private one, or name a server.")
     key = encode({"board": workflow.version, "base": found.base, "rest": found.rest})
@@ -51,33 +53,38 @@ def read(found: Match, workflow: Workflow, *, limit: int) -> list[Row]:
         counts = {row["uid"]: row["counted"][0]["n"] if row["counted"] else 0 for row in rows}
         if sum(counts.values()) >= counting.LARGE:
             counting.remember(key, counts)
-    by_uid = {row["uid"]: row["leads"] for row in rows}
-    return [_column(stage, by_uid.get(stage.uid, []), counts.get(stage.uid, 0)) for stage in workflow.stages]
+    by_uid = {row["uid"]: row for row in rows}
+    return [_column(by_uid.get(stage.uid, {"leads": []}), counts.get(stage.uid, 0), limit) for stage in workflow.stages]
 
 
-def _column(stage: Stage, leads: list[Row], count: int) -> Row:
-    return {
-        "uid": stage.uid, "leads": leads, "count": min(count, COUNTED), "count_capped": count > COUNTED,
-    }  # fmt: skip
+def _column(row: Row, count: int, limit: int) -> Row:
+    leads, following = cut(row["leads"], limit)
+    beyond = row.get("beyond", [])
+    if following is None and len(beyond) == 2:
+        following = _cursor(beyond[0])
+    capped = count > COUNTED or len(beyond) == 2
+    return {"leads": leads, "next": following, "count": min(count, COUNTED), "count_capped": capped}
 
 
 def pipeline(found: Match, limit: int, *, counted: bool) -> list[Row]:
     """One `$lookup` a column that stops after its first cards: it costs what it shows, not what the column holds."""
     cards = _limited(found, [{"$limit": limit + 1}, {"$project": CARD | {"_id": 1}}])
-    steps: list[Row] = [
-        {"$match": {"type": "stage"}},
-        {"$project": {"_id": 0, "uid": 1}},
-        {"$lookup": _lookup("leads", cards)},
-    ]
+    steps: list[Row] = [{"$match": {"type": "stage"}}, {"$project": {"_id": 0, "uid": 1}}, _lookup("leads", cards)]
     if counted:
-        steps.append(
-            {"$lookup": _lookup("counted", _limited(found, [{"$limit": COUNTED + 1}, {"$count": "n"}], sort=False))}
-        )
+        steps.append(_lookup("counted", _limited(found, [{"$limit": COUNTED + 1}, {"$count": "n"}], sort=False)))
+    if found.rest:
+        steps.append(_lookup("beyond", _boundary(found.base)))
     return steps
 
 
+def _boundary(base: Row) -> list[Row]:
+    """The last candidate that is examined, and whether there is one behind it."""
+    return [{"$match": base}, {"$sort": WALK}, {"$skip": CANDIDATES - 1}, {"$limit": 2}, {"$project": {"rank": 1}}]
+
+
 def _lookup(into: str, steps: list[Row]) -> Row:
-    return {"from": "leads", "localField": "uid", "foreignField": "current_stage", "pipeline": steps, "as": into}
+    joined = {"from": "leads", "localField": "uid", "foreignField": "current_stage", "pipeline": steps, "as": into}
+    return {"$lookup": joined}
 
 
 def _limited(found: Match, steps: list[Row], *, sort: bool = True) -> list[Row]:
@@ -87,25 +94,34 @@ def _limited(found: Match, steps: list[Row], *, sort: bool = True) -> list[Row]:
     return first + steps
 
 
-def column(stage: str, query: ColumnQuery, found: Match) -> tuple[list[Row], str | None]:
-    """The cards of one column after a cursor, and the cursor of what follows them."""
+def column(stage: str, query: ColumnQuery, found: Match) -> tuple[list[Row], str | None, bool]:
+    """The cards of one column after a cursor, the cursor of what follows, and whether candidates were left out."""
     base = found.base | {"current_stage": stage}
     if query.cursor:
         rank, tie = cursors.decode(query.cursor, [str, ObjectId])
         base |= {"rank": {"$gte": rank}, "$nor": [{"rank": rank, "_id": {"$lte": tie}}]}
     steps = _limited(Match(base, found.rest), [{"$limit": query.limit + 1}, {"$project": CARD | {"_id": 1}}])
-    options: dict[str, Any] = {} if mongo.in_memory() else {"maxTimeMS": PATIENCE_MS, "hint": hint(found.base)}
-    rows = list(mongo.collection("leads").aggregate(steps, **options))
-    return cut(rows, query.limit)
+    rows, following = cut(_run(steps, base), query.limit)
+    if following or not found.rest:
+        return rows, following, False
+    beyond = _run(_boundary(base), base)
+    return rows, _cursor(beyond[0]) if len(beyond) == 2 else None, len(beyond) == 2
 
 
-def hint(base: Row) -> str:
-    return "board_held" if "keys.holders" in base else "board"
+def _run(steps: list[Row], base: Row) -> list[Row]:
+    options: dict[str, Any] = {} if mongo.in_memory() else {"maxTimeMS": PATIENCE_MS}
+    if options and "keys.grams" not in base:
+        options["hint"] = "board_held" if "keys.holders" in base else "board"
+    return list(mongo.collection("leads").aggregate(steps, **options))
 
 
 def cut(rows: list[Row], limit: int) -> tuple[list[Row], str | None]:
     shown = rows[:limit]
-    rest = cursors.encode(shown[-1]["rank"], shown[-1]["_id"]) if len(rows) > limit else None
+    following = _cursor(shown[-1]) if len(rows) > limit else None
     for row in shown:
         del row["_id"]
-    return shown, rest
+    return shown, following
+
+
+def _cursor(row: Row) -> str:
+    return cursors.encode(row["rank"], row["_id"])

@@ -24,14 +24,23 @@ PLAIN: Final = ("source", "lead_type", "priority")
 
 @dataclass(slots=True)
 class Where:
-    """`ranges` may become bounds of an index; `rest` never does."""
+    """`ranges` and `holders` may become bounds of an index; `rest` never does."""
 
     shelves: Shelves = "live"
     ranges: dict[str, Row] = field(default_factory=dict)
     rest: Row = field(default_factory=dict)
+    holders: list[str] = field(default_factory=list)
 
     def all(self) -> Row:
         return self.ranges | self.rest
+
+    def narrow(self, base: Row) -> Row:
+        """Whose leads: answered by the index, unless the scope of who asks stands there already."""
+        if self.holders and "keys.holders" in base:
+            self.also({"keys.holders": _any(self.holders)})
+        elif self.holders:
+            base = base | {"keys.holders": _any(self.holders)}
+        return base
 
     def also(self, condition: Row) -> None:
         self.rest.setdefault("$and", []).append(condition)
@@ -88,7 +97,7 @@ def _status(found: Where, query: Filters) -> None:
 def _people(found: Where, query: Filters, actor: Actor) -> None:
     if query.assigned_to:
         names = {"me": actor.uid, "none": NOBODY}
-        found.also({"keys.holders": _any([names.get(uid, uid) for uid in query.assigned_to])})
+        found.holders = [names.get(uid, uid) for uid in query.assigned_to]
 
 
 def _tags(found: Where, query: Filters) -> None:

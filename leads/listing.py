@@ -90,7 +90,7 @@ def order_of(sort: str | None, workflow: Workflow) -> Order:
 
 def plan(query: Filters, order: Order, *, actor: Actor, workflow: Workflow, now: datetime, region: str) -> Plan:
     where = filters.where(query, actor=actor, workflow=workflow, now=now)
-    base = visible(actor, where.shelves, query.center)
+    base = where.narrow(visible(actor, where.shelves, query.center))
     if query.q and query.q.strip():
         return _searched(query.q, base, where, order, region)
     held = "keys.holders" in base
@@ -168,10 +168,11 @@ def _walked(made: Plan, query: LeadQuery, projection: dict[str, int], backwards:
 
 def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int], backwards: bool) -> list[Row]:
     """The newest candidates, put into an order that no index has; empty values last."""
-    sign, path = (-1 if backwards else 1), made.order.path
+    sign, path = (-1 if backwards else 1), f"${made.order.path}"
+    value = {"$toDouble": path} if made.order.number else {"$ifNull": [path, None]}
     steps: list[Row] = [
         {"$match": made.base}, {"$sort": dict(made.walk)}, {"$limit": CANDIDATES}, {"$match": made.rest},
-        {"$addFields": {"keys.value": {"$toDouble": f"${path}"} if made.order.number else {"$ifNull": [f"${path}", None]}}},
+        {"$addFields": {"keys.value": value}},
         {"$addFields": {"keys.empty": {"$cond": [{"$eq": ["$keys.value", None]}, 1, 0]}}},
     ]  # fmt: skip
     if made.after:

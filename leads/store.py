@@ -83,7 +83,7 @@ def insert(lead: Lead, workflow: Workflow) -> Lead:
 
 
 def _draw(series: str) -> int:
-    row: mongo.Row = mongo.collection("counters").find_one_and_update(
+    row: Any = mongo.collection("counters").find_one_and_update(
         {"_id": series}, {"$inc": {"drawn": 1}}, upsert=True, return_document=ReturnDocument.AFTER
     )
     return int(row["drawn"])
