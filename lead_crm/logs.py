@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from gunicorn.glogging import Logger
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -62,6 +62,8 @@ def request_log(
                 request.path_info += "/"
             response = get_response(request)
             response["X-Request-ID"] = request_id.get()
+            if isinstance(response, HttpResponse):  # a known length spares the chunked encoding
+                response["Content-Length"] = str(len(response.content))
             _write_line(request, response, started)
             return response
         finally:

@@ -114,6 +114,11 @@ def forget_client() -> None:
     _collection.cache_clear()
 
 
+def index(name: str) -> str | None:
+    """The hint that names an index; nothing in memory, where there is nothing to choose from."""
+    return None if in_memory() else name
+
+
 def ensure_indexes() -> None:
     for name, models in INDEXES.items():
         collection(name).create_indexes(models)

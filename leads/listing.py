@@ -158,7 +158,7 @@ def _walked(made: Plan, query: LeadQuery, projection: dict[str, int], backwards:
     fields = {**projection, "_id": 1, made.order.path: 1}
     leads = mongo.collection("leads")
     if not made.rest:
-        found = leads.find(match, fields, hint=_hint(made.hint)).sort(walk).skip(skip).limit(limit)
+        found = leads.find(match, fields, hint=mongo.index(made.hint)).sort(walk).skip(skip).limit(limit)
         return list(found.max_time_ms(PATIENCE_MS))
     steps: list[Row] = [{"$match": match}, {"$sort": dict(walk)}, {"$limit": CANDIDATES}, {"$match": made.rest}]
     steps += [{"$skip": skip}] if skip else []
@@ -200,10 +200,6 @@ def _both(base: Row, after: Row) -> Row:
     return base | after | {path: {**base[path], **after[path]} for path in shared}
 
 
-def _hint(name: str) -> str | None:
-    return None if mongo.in_memory() else name
-
-
 def _options(name: str) -> dict[str, Any]:
     return {} if mongo.in_memory() else {"hint": name, "maxTimeMS": PATIENCE_MS}
 
@@ -232,7 +228,7 @@ def _boundary(made: Plan, backwards: bool) -> list[Row]:
     """The last candidate that was examined, if there are further ones behind it."""
     sign = -1 if backwards else 1
     match = _both(made.base, made.after) if made.order.path == made.walk[0][0] else made.base
-    found = mongo.collection("leads").find(match, {made.order.path: 1}, hint=_hint(made.hint))
+    found = mongo.collection("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
     rows = list(found.sort([(p, d * sign) for p, d in made.walk]).skip(CANDIDATES - 1).limit(2))
     return rows[:1] if len(rows) == 2 else []
 

@@ -33,7 +33,7 @@ def _pipeline(uid: str, anchor: str, actor: Actor) -> list[mongo.Row]:
     everyone = visible(system(directory.centers()), "live")
     return [
         {"$match": scope | {"uid": uid}},
-        {"$project": store.WHOLE | {"role": "lead"}},
+        {"$project": store.STORED}, {"$set": {"role": "lead"}},
         {"$unionWith": {"coll": "leads", "pipeline": [
             {"$match": workflow_store.CONFIG}, {"$project": {"role": "config", "version": 1, "_id": 0}},
         ]}},
