@@ -136,7 +136,7 @@ class Page(Out, Generic[T]):
 class Problem(Out):
     """RFC 9457."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_serialization_defaults_required=False)
 
     type: str
     title: str
@@ -144,7 +144,7 @@ class Problem(Out):
     detail: str
     code: str
     request_id: str
-    errors: list["ProblemFault"] | None = Field(default=None, description="Every fault of the input, at once.")
+    errors: list["ProblemFault"] | MISSING = Field(default=MISSING, description="Every fault of the input, at once.")
 
 
 class ProblemFault(Out):

@@ -50,7 +50,7 @@ class Contract:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     permission: str | None
-    errors: tuple[type[LeadCrmError], ...]
+    raises: tuple[type[LeadCrmError], ...]
     versioned: bool
     also: Callable[[dict[str, Any]], list[Fault]] | None
 

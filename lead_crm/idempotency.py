@@ -39,21 +39,21 @@ def begin(once: str, *, body: bytes, now: datetime) -> Kept | None:
     digest = hashlib.sha256(body).hexdigest()
     entry = {"_id": once, "body": digest, "started_at": now, "expires_at": now + KEPT_FOR, "answer": None}
     try:
-        mongo.collection("idempotency").insert_one(entry)
+        mongo.quick("idempotency").insert_one(entry)
         return None
     except DuplicateKeyError:
         return _found(once, digest, now)
 
 
 def _found(once: str, digest: str, now: datetime) -> Kept | None:
-    row = mongo.collection("idempotency").find_one({"_id": once})
+    row = mongo.quick("idempotency").find_one({"_id": once})
     if row is None:
         raise InProgress
     if row["body"] != digest:
         raise KeyReused
     if row["answer"]:
         return Kept(**row["answer"])
-    taken_over = mongo.collection("idempotency").update_one(
+    taken_over = mongo.quick("idempotency").update_one(
         {"_id": once, "answer": None, "started_at": {"$eq": row["started_at"], "$lt": now - GIVEN_UP_AFTER}},
         {"$set": {"started_at": now}},
     )
@@ -63,8 +63,8 @@ def _found(once: str, digest: str, now: datetime) -> Kept | None:
 
 
 def keep(once: str, answer: Kept) -> None:
-    mongo.collection("idempotency").update_one({"_id": once}, {"$set": {"answer": vars(answer)}})
+    mongo.quick("idempotency").update_one({"_id": once}, {"$set": {"answer": vars(answer)}})
 
 
 def forget(once: str) -> None:
-    mongo.collection("idempotency").delete_one({"_id": once, "answer": None})
+    mongo.quick("idempotency").delete_one({"_id": once, "answer": None})

@@ -13,6 +13,7 @@ from django.conf import settings
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
+from pymongo.write_concern import WriteConcern
 
 from lead_crm import mongod
 from lead_crm.errors import Unavailable
@@ -91,6 +92,12 @@ def client() -> pymongo.MongoClient[Row]:
 
 def collection(name: str) -> Collection[Row]:
     return _collection(name)
+
+
+def quick(name: str) -> Collection[Row]:
+    """For writes that need not wait for the journal: a lead's write that follows them does, and brings them along."""
+    found = _collection(name)
+    return found if in_memory() else found.with_options(write_concern=WriteConcern(w=1))
 
 
 @functools.cache

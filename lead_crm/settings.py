@@ -73,18 +73,14 @@ APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 PASSWORD_HASHERS = ["lead_crm.passwords.Hasher"]
 INSTALLED_APPS = [
-    "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "lead_crm",
     "workflow",
     "leads",
     "management",
 ]
 MIDDLEWARE = ["lead_crm.logs.request_log"]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-STATIC_URL = "/static/"
 
 REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
@@ -100,14 +96,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Leads, stages and the workflow that moves them. Every write passes one gate.",
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": [],
-    "SERVE_AUTHENTICATION": [],
-    "COMPONENT_SPLIT_PATCH": False,
     "SCHEMA_PATH_PREFIX": "/api",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "POSTPROCESSING_HOOKS": ["lead_crm.openapi.fill_components"],
 }
 LOGGING_CONFIG = "lead_crm.logs.configure"

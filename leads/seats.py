@@ -34,7 +34,7 @@ def reserved(stage: Stage, *, lead: str, center: str, refused: Exception) -> Ite
         yield
     finally:
         given_back = {"$pull": {"taken": {"lead": lead}}, "$inc": {"version": 1}}
-        mongo.collection("seats").update_one({"_id": seats}, given_back)
+        mongo.quick("seats").update_one({"_id": seats}, given_back)
 
 
 def _everywhere(stage: Stage) -> bool:
@@ -44,7 +44,7 @@ def _everywhere(stage: Stage) -> bool:
 def _take(seats: str, stage: Stage, lead: str, center: str) -> bool:
     for _ in range(ATTEMPTS):
         moment = now()
-        row = mongo.collection("seats").find_one({"_id": seats}) or {"_id": seats, "version": 0, "taken": []}
+        row = mongo.quick("seats").find_one({"_id": seats}) or {"_id": seats, "version": 0, "taken": []}
         # The leads are counted after the seats are read: one that has given its seat back stands there by now.
         under_way = [seat for seat in row["taken"] if seat["at"] > moment - FORGOTTEN_AFTER and seat["lead"] != lead]
         if full(stage, center, without=lead, also=[seat["lead"] for seat in under_way]):
@@ -59,12 +59,12 @@ def _written(row: dict[str, Any], taken: list[dict[str, Any]]) -> bool:
     new = {"_id": row["_id"], "version": row["version"] + 1, "taken": taken}
     if row["version"] == 0:
         try:
-            mongo.collection("seats").insert_one(new)
+            mongo.quick("seats").insert_one(new)
         except DuplicateKeyError:
             return False
         return True
     was = {"_id": row["_id"], "version": row["version"]}
-    return bool(mongo.collection("seats").replace_one(was, new).matched_count)
+    return bool(mongo.quick("seats").replace_one(was, new).matched_count)
 
 
 def full(stage: Stage, center: str, *, without: str, also: list[str] | None = None) -> bool:

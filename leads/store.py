@@ -111,7 +111,7 @@ def _numbered(leads: Sequence[Lead], workflow: Workflow) -> Iterator[Lead]:
 
 
 def _draw(series: str, block: int = 1) -> int:
-    row: Any = mongo.collection("counters").find_one_and_update(
+    row: Any = mongo.quick("counters").find_one_and_update(
         {"_id": series}, {"$inc": {"drawn": block}}, upsert=True, return_document=ReturnDocument.AFTER
     )
     return int(row["drawn"])
@@ -119,7 +119,7 @@ def _draw(series: str, block: int = 1) -> int:
 
 def _put_back(series: str, sequence: int) -> None:
     """A lead that lost the race for a unique value leaves no gap, unless others have drawn since."""
-    mongo.collection("counters").update_one({"_id": series, "drawn": sequence}, {"$inc": {"drawn": -1}})
+    mongo.quick("counters").update_one({"_id": series, "drawn": sequence}, {"$inc": {"drawn": -1}})
 
 
 def _claimed(lead: Lead, workflow: Workflow) -> Exception | None:

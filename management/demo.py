@@ -32,6 +32,7 @@ from management import accounts
 from management.invention import CURRENCIES, FIRST, LAST, PLACES, invented, person
 from workflow import service as workflow_service
 from workflow.documents import Stage
+from workflow.fields import FieldDefinition
 from workflow.workflow import Workflow
 
 BATCH: Final = 1_000
@@ -53,6 +54,8 @@ ASKED: Final = (
     "Please call me back about your offer.", "How soon could you start?", "We are looking for a new supplier.",
     "A friend recommended you.", "Could you send me a price list?",
 )  # fmt: skip
+
+SELDOM: Final = {"company": 0.6, "message": 0.4, "phone": 0.85, "value": 0.8, "expected_close_on": 0.7}
 
 Say = Callable[[str], object]
 Row = dict[str, Any]
@@ -116,13 +119,11 @@ def _begin(uri: str) -> None:
 def _make(job: _Job) -> int:
     scene = _scene(job.missing, job.now)
     dice = random.Random(job.there + job.first)  # noqa: S311 - nothing secret
-    lives: list[Life] = []
-    leads = []
-    for i in range(job.first, job.first + job.size):
-        if len(lives) * scene.sharing < job.size:
-            lives.append(Life(scene, job.there + i, dice))
-        born = _born(i, job.missing, job.now, dice)
-        leads.append(dice.choice(lives).again(job.there + i, born, dice))
+    lives = [Life(scene, job.there + job.first + i, dice) for i in range(-(-job.size // scene.sharing))]
+    leads = [
+        lives[i % len(lives)].again(job.there + job.first + i, _born(job.first + i, job.missing, job.now, dice), dice)
+        for i in range(job.size)
+    ]
     store.insert_many(leads, scene.workflow)
     return job.size
 
@@ -218,7 +219,11 @@ class Life:
 
     def _completion(self, kind: str) -> CompleteIn:
         definitions = self.scene.workflow.task_kinds[kind].fields
-        return CompleteIn(fields={d.field_key: invented(d, self.number, self.dice) for d in definitions if d.required})
+        return CompleteIn(fields=self._invented(field for field in definitions if field.required))
+
+    def _invented(self, definitions: Iterable[FieldDefinition]) -> Row:
+        who = self.owner.uid if self.owner else "system"
+        return {field.field_key: invented(field, self.number, self.dice, who) for field in definitions}
 
     def _request(self) -> LeadIn:
         config, dice, needed = self.scene.workflow.config, self.dice, self.scene.needed
@@ -228,12 +233,12 @@ class Life:
             "lead_type": lead_type, "center": self.center, "source": dice.choice(sources) if sources else None,
             "tags": dice.sample(config.tags or TAGS, dice.choice((0, 0, 1, 1, 2))) if config.tags != [] else [],
             "priority": dice.choice(config.priorities).key if config.priorities else None,
-            "message": dice.choice(ASKED) if "message" in needed or dice.random() < 0.4 else None,
-            "assigned_to": [self.owner.uid] if self.owner else [],
-            "company": "?" if "company" in needed or dice.random() < 0.6 else None,
+            "message": dice.choice(ASKED), "assigned_to": [self.owner.uid] if self.owner else [],
             "fields": self._fields(lead_type),
-        } | self._needed()  # fmt: skip
-        return LeadIn.model_validate(values | person(self.number, dice, company=bool(values["company"])))
+        }  # fmt: skip
+        values |= _fresh(self.number, self.at, dice, company=True)
+        values |= {name: None for name, often in SELDOM.items() if name not in needed and dice.random() > often}
+        return LeadIn.model_validate(values | self._needed())
 
     def _needed(self) -> Row:
         """Attributes that people seldom fill in, where a stage asks for them."""
@@ -253,7 +258,7 @@ class Life:
             field for field in self.scene.workflow.config.variables if not field.archived
             and (field.required or field.field_key in self.scene.needed or self.dice.random() < 0.6)
         ]  # fmt: skip
-        given: Row = {field.field_key: invented(field, self.number, self.dice) for field in wanted}
+        given = self._invented(wanted)
         _, faults = self.scene.workflow.values.convert(given, lead_type=lead_type)
         refused = {fault.pointer.split("/")[2] for fault in faults}
         return {key: value for key, value in given.items() if key not in refused}
@@ -309,13 +314,15 @@ def _moved(value: Any, later: timedelta, new: dict[str, str]) -> Any:
 
 
 def _particulars(lead: Lead, number: int, born: datetime, dice: random.Random) -> Row:
-    """What no two leads share."""
+    """What no two leads share, as far as this lead has it."""
+    fresh = _fresh(number, born, dice, company=lead.company is not None)
+    return {name: value for name, value in fresh.items() if getattr(lead, name) is not None}
+
+
+def _fresh(number: int, born: datetime, dice: random.Random, *, company: bool) -> Row:
     closes = (born + timedelta(days=dice.randint(20, 200))).date().isoformat()
-    amount = int(10 ** dice.uniform(2, 4.5)) * 100
-    return person(number, dice, company=lead.company is not None) | {
-        "value": {"amount": amount, "currency": dice.choice(CURRENCIES)},
-        "expected_close_on": closes,
-    }
+    value = {"amount": int(10 ** dice.uniform(2, 4.5)) * 100, "currency": dice.choice(CURRENCIES)}
+    return person(number, dice, company=company) | {"value": value, "expected_close_on": closes}
 
 
 class Progress:

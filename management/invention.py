@@ -76,8 +76,8 @@ def phone(number: int) -> str:
     return "".join(next(digits) if c == "#" else c for c in pattern)
 
 
-def invented(definition: FieldDefinition, number: int, dice: random.Random) -> Any:
-    """A value for a custom field. `number` makes unique ones differ."""
+def invented(definition: FieldDefinition, number: int, dice: random.Random, who: str) -> Any:
+    """A value for a custom field. `number` makes unique ones differ; `who` is the lead's owner."""
     match definition:
         case kinds.SelectField():
             return dice.choice(definition.options).value
@@ -92,7 +92,7 @@ def invented(definition: FieldDefinition, number: int, dice: random.Random) -> A
         case kinds.JsonField():
             return {"note": dice.choice(WORDS)}
         case kinds.UserField():
-            return "system"
+            return who
     return _text(definition, number, dice)
 
 

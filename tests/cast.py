@@ -19,8 +19,9 @@ class Cast:
         account = accounts.create(
             email=f"{name}@example.com", name=name.title(), roles=roles, centers=centers, at=now()
         )
-        client = CheckedClient(token=accounts.create_token(account, name="tests", at=now()))
-        client.uid = account.uid
+        token = accounts.create_token(account, name="tests", at=now())
+        client = CheckedClient(token=token)
+        client.uid, client.token = account.uid, token
         return client
 
     @cached_property
@@ -30,6 +31,11 @@ class Cast:
     @cached_property
     def bob(self) -> CheckedClient:
         return self._member("bob", ["agent"], [NORTH])
+
+    @cached_property
+    def carol(self) -> CheckedClient:
+        """Bob's colleague: an agent as well."""
+        return self._member("carol", ["agent"], [NORTH])
 
     @cached_property
     def charlie(self) -> CheckedClient:

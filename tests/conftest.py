@@ -1,5 +1,6 @@
 """One real private mongod for the whole run; every test begins with empty collections and the default preset."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -7,17 +8,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymongo import monitoring
 
 # Before Django reads its settings: tests never touch the data of whoever runs them.
 FOLDER = Path(tempfile.mkdtemp(prefix="lead-crm-tests-"))
-os.environ.update(DATA_DIR=str(FOLDER), LOG_LEVEL="WARNING", MONGODB_URI="", MONGOD_CACHE_GB="0.25")
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="lead_crm.settings",
+    DATA_DIR=str(FOLDER),
+    LOG_LEVEL="WARNING",
+    MONGODB_URI="",
+    MONGODB_DATABASE="lead_crm_tests",
+    MONGOD_CACHE_GB="0.25",
+)
+
+import django  # noqa: E402
+
+django.setup()
 
 from lead_crm import directory, mongo  # noqa: E402
 from lead_crm.documents import now  # noqa: E402
 from leads import counting  # noqa: E402
 from management import setup  # noqa: E402
 from tests.cast import Cast  # noqa: E402
+from tests.stores.commands import notes  # noqa: E402
 from workflow import store as workflow_store  # noqa: E402
+
+monitoring.register(notes)  # clients made from now on tell it what they ask
 
 
 @pytest.fixture(scope="session")
