@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import mimetypes
 import re
 from collections.abc import Iterable
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
 import drf_spectacular_sidecar
-import orjson
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from drf_spectacular.generators import SchemaGenerator
@@ -198,7 +198,7 @@ def document() -> Schema:
 
 @functools.cache
 def _document_bytes() -> bytes:
-    return orjson.dumps(document())
+    return json.dumps(document()).encode()  # bounds of decimals are wider than 64 bits
 
 
 @endpoint(permission=None, returns=OpenApiDocument)

@@ -5,6 +5,7 @@ and a number of its own: what is stored is what the app would have stored, made 
 """
 
 import functools
+import gc
 import multiprocessing
 import os
 import random
@@ -117,15 +118,22 @@ def _begin(uri: str) -> None:
 
 
 def _make(job: _Job) -> int:
-    scene = _scene(job.missing, job.now)
+    gc.disable()  # what is made here has no cycles, and looking for some takes a third of the time
+    try:
+        leads = _batch(_scene(job.missing, job.now), job)
+    finally:
+        gc.enable()
+    store.insert_many(leads, _scene(job.missing, job.now).workflow)
+    return job.size
+
+
+def _batch(scene: Scene, job: _Job) -> list[Lead]:
     dice = random.Random(job.there + job.first)  # noqa: S311 - nothing secret
     lives = [Life(scene, job.there + job.first + i, dice) for i in range(-(-job.size // scene.sharing))]
-    leads = [
+    return [
         lives[i % len(lives)].again(job.there + job.first + i, _born(job.first + i, job.missing, job.now, dice), dice)
         for i in range(job.size)
     ]
-    store.insert_many(leads, scene.workflow)
-    return job.size
 
 
 def _born(i: int, total: int, now: datetime, dice: random.Random) -> datetime:
