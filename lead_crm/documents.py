@@ -68,6 +68,13 @@ class Out(Model):
     """What a client gets. Written to describe and to check answers; rows are sent without passing through it."""
 
 
+def _iso_moment(value: object) -> object:
+    """Pydantic would also take numbers for seconds since 1970."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
+        raise ValueError("write the time as 2026-01-31T09:30:00Z, with its offset")
+    return value
+
+
 def _utc(moment: datetime) -> datetime:
     if not 1900 <= moment.year <= 9000:
         raise ValueError("write a time between the years 1900 and 9000")
@@ -103,7 +110,7 @@ Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .\-]{0
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_moment), AfterValidator(_utc)]
 Day = Annotated[
     str, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"}), Field(max_length=10)
 ]

@@ -134,14 +134,15 @@ def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpR
     plain: HttpRequest = request._request
     actor = _actor(contract, request, plain)
     raw = _body(plain) if contract.body else b""
+    query = _query(contract, plain)
+    body = strict.read_body(contract.body, raw, contract.also) if contract.body else None
+    call = Call(plain, actor, documents.now(), body, query, _if_match(contract, plain), None)
     key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
     if key is None:
-        return _run(contract, plain, actor, raw, path, once=None)
-    once = idempotency.name(actor=actor.uid, path=plain.path_info, key=key)
-    kept = idempotency.begin(once, body=raw, now=documents.now())
-    if kept is not None:
-        return _replay(kept)
-    return _run_once(contract, plain, actor, raw, path, once)
+        return reply(contract.handler(call, **path), contract)
+    call.once = idempotency.name(actor=actor.uid, path=plain.path_info, key=key)
+    kept = idempotency.begin(call.once, body=raw, now=call.now)
+    return _replay(kept) if kept else _once(call.once, contract, call, path)
 
 
 def _actor(contract: Contract, request: Request, plain: HttpRequest) -> Actor:
@@ -165,15 +166,6 @@ def _body(request: HttpRequest) -> bytes:
             raise TooLarge(f"The body is larger than {limit} bytes.")
         return raw
     return request.body
-
-
-def _run(
-    contract: Contract, request: HttpRequest, actor: Actor, raw: bytes, path: dict[str, str], *, once: str | None
-) -> HttpResponse:
-    query = _query(contract, request)
-    body = strict.read_body(contract.body, raw, contract.also) if contract.body else None
-    call = Call(request, actor, documents.now(), body, query, _if_match(contract, request), once)
-    return reply(contract.handler(call, **path), contract)
 
 
 def _query(contract: Contract, request: HttpRequest) -> BaseModel | None:
@@ -211,12 +203,10 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
-def _run_once(
-    contract: Contract, request: HttpRequest, actor: Actor, raw: bytes, path: dict[str, str], once: str
-) -> HttpResponse:
+def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> HttpResponse:
     """Keep the answer, also a refusal, for whoever repeats the request; but no failure of ours."""
     try:
-        response = _run(contract, request, actor, raw, path, once=once)
+        response = reply(contract.handler(call, **path), contract)
     except LeadCrmError as error:
         response = problem_response(error)
         if error.status >= 500:

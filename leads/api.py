@@ -6,7 +6,7 @@ from django.conf import settings
 
 from lead_crm import cursors
 from lead_crm.documents import In
-from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, Refused
+from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, NotFound, Refused
 from lead_crm.http import Call, endpoint
 from leads import board, listing, service, shown, store, timeline
 from leads.messages import (
@@ -290,7 +290,7 @@ def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
     }
 
 
-@endpoint(permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused,), versioned=True)
+@endpoint(permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused, NotFound), versioned=True)
 def move_card(call: Call[KanbanMoveIn, None]) -> Row:
     """Drag and drop: into another column through the gate, or to another place in its own."""
     return _written(call, service.move_card(call.body, **_who(call), if_match=call.if_match))

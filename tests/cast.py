@@ -19,9 +19,8 @@ class Cast:
         account = accounts.create(
             email=f"{name}@example.com", name=name.title(), roles=roles, centers=centers, at=now()
         )
-        token = accounts.create_token(account, name="tests", at=now())
-        client = CheckedClient(token=token)
-        client.uid, client.token = account.uid, token
+        client = CheckedClient(token=accounts.create_token(account, name="tests", at=now()))
+        client.uid = account.uid
         return client
 
     @cached_property

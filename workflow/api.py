@@ -86,10 +86,14 @@ def edit_config(call: Call[In, None]) -> dict[str, Any]:
 @endpoint(permission="workflow.edit", body=LockIn, returns=ConfigOut, raises=(Conflict,), versioned=True)
 def lock_config(call: Call[LockIn, None]) -> dict[str, Any]:
     """Lock the workflow: config and stages refuse every change until unlocked."""
-    return shown(service.lock(locked=True, reason=call.body.reason, actor=call.actor, now=call.now))
+    return shown(
+        service.lock(locked=True, reason=call.body.reason, actor=call.actor, now=call.now, if_match=call.if_match)
+    )
 
 
 @endpoint(permission="workflow.edit", body=UnlockIn, returns=ConfigOut, raises=(Conflict,), versioned=True)
 def unlock_config(call: Call[UnlockIn, None]) -> dict[str, Any]:
     """Unlock the workflow. The reason stands in the workflow's log."""
-    return shown(service.lock(locked=False, reason=call.body.reason, actor=call.actor, now=call.now))
+    return shown(
+        service.lock(locked=False, reason=call.body.reason, actor=call.actor, now=call.now, if_match=call.if_match)
+    )

@@ -72,10 +72,11 @@ def configure(changes: dict[str, Any], *, actor: Actor, now: datetime, if_match:
     return _change("config", "config", rule, actor=actor, now=now).config
 
 
-def lock(*, locked: bool, reason: str | None, actor: Actor, now: datetime) -> Config:
+def lock(*, locked: bool, reason: str | None, actor: Actor, now: datetime, if_match: int | None) -> Config:
     action = "lock" if locked else "unlock"
 
     def rule(before: Workflow) -> Workflow:
+        _unchanged("config", before.version, if_match)
         return before if before.config.locked == locked else rules.lock(before, locked=locked, now=now)
 
     return _change(action, "config", rule, actor=actor, now=now, reason=reason).config

@@ -57,22 +57,22 @@ def test_doing_it_twice_changes_nothing(cast: Cast, action: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("patch", "", {"company": "Looms"}),
-        ("post", "assign/", {"assigned_to": None}),
-        ("post", "transition/", {"to_stage": "stage-contacted"}),
-        ("post", "activities/", {"kind": "note", "body": "Hello"}),
-        ("post", "tasks/", {"kind": "call"}),
-        ("patch", "tasks/{task}/", {"title": "Another"}),
-        ("post", "tasks/{task}/complete/", {}),
-        ("post", "tasks/{task}/cancel/", {}),
-        ("post", "tasks/{task}/reopen/", {}),
+        ("PATCH", "", {"company": "Looms"}),
+        ("POST", "assign/", {"assigned_to": None}),
+        ("POST", "transition/", {"to_stage": "stage-contacted"}),
+        ("POST", "activities/", {"kind": "note", "body": "Hello"}),
+        ("POST", "tasks/", {"kind": "call"}),
+        ("PATCH", "tasks/{task}/", {"title": "Another"}),
+        ("POST", "tasks/{task}/complete/", {}),
+        ("POST", "tasks/{task}/cancel/", {}),
+        ("POST", "tasks/{task}/reopen/", {}),
     ],
 )
 def test_other_writes_are_refused_until_it_is_restored(cast: Cast, method: str, path: str, body: object) -> None:
     made = lead(cast.alice)
     cast.alice.delete(f"/api/leads/{made['uid']}/")
     path = path.format(task=made["tasks"][0]["uid"])
-    response = getattr(cast.alice, method)(f"/api/leads/{made['uid']}/{path}", body)
+    response = cast.alice.send(method, f"/api/leads/{made['uid']}/{path}", body)
     assert response.status_code == 409
     assert read(cast.alice, made["uid"])["version"] == 2
 

@@ -57,9 +57,10 @@ def person(role: str = "center_admin", uid: str = "alice", centers: tuple[str, .
 
 ALICE, BOB, VERA = person(), person("agent", "bob"), person("viewer", "vera")
 FLOW = flow()
+SOON = later(hours=1)
 
 
-def ask(workflow: Workflow = FLOW, actor: Actor = ALICE, at: datetime = later(hours=1), once: str | None = None) -> Ask:
+def ask(workflow: Workflow = FLOW, actor: Actor = ALICE, at: datetime = SOON, once: str | None = None) -> Ask:
     return Ask(actor, workflow, at, once)
 
 

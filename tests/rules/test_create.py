@@ -102,9 +102,11 @@ def test_the_centre_is_the_only_one_or_has_to_be_said() -> None:
     assert new_lead(actor=ALICE).center == "north"
     assert new_lead(actor=both, center="south").center == "south"
     assert refused(FLOW, both) == [("/center", "required")]
-    assert refused(FLOW, ALICE, center="south") == refused(FLOW, ALICE, center="nowhere") == [
-        ("/center", "unknown_center")
-    ]
+    assert (
+        refused(FLOW, ALICE, center="south")
+        == refused(FLOW, ALICE, center="nowhere")
+        == [("/center", "unknown_center")]
+    )
 
 
 def test_giving_a_new_lead_to_others_needs_the_right_to_assign() -> None:

@@ -75,7 +75,8 @@ def test_true_is_another_value_than_one() -> None:
 
 
 def test_the_timeline_names_what_was_changed() -> None:
-    said = edited(lead(**FULL), email=None, company="Engines", fields={"note": "m"}, next_follow_up_at=None).activities[-1]
+    after = edited(lead(**FULL), email=None, company="Engines", fields={"note": "m"}, next_follow_up_at=None)
+    said = after.activities[-1]
     assert said.kind == "field_change"
     assert said.meta == {"fields": ["email", "fields.note", "next_follow_up_at"]}
 
@@ -85,7 +86,8 @@ def test_the_timeline_names_what_was_changed() -> None:
      [("/priority", "not_an_option"), ("/source", "not_an_option"), ("/tags/1", "not_an_option")]),
     ({"fields": {"budget": None, "note": 5, "nothing": 1}},
      [("/fields/budget", "required"), ("/fields/note", "string_type"), ("/fields/nothing", "unknown_field")]),
-    ({"source": "farmer"}, [("/source", "not_applicable")]), ({"fields": {"crop": "x"}}, [("/fields/crop", "not_applicable")]),
+    ({"source": "farmer"}, [("/source", "not_applicable")]),
+    ({"fields": {"crop": "x"}}, [("/fields/crop", "not_applicable")]),
 ])  # fmt: skip
 def test_all_faults_of_what_is_touched_are_named(changes: dict[str, Any], found: list[Any]) -> None:
     with pytest.raises(Invalid) as caught:

@@ -28,7 +28,7 @@ def test_a_move_is_one_version_and_one_line_of_the_timeline() -> None:
     before = new_lead()
     lead = gate.move(before, Move("contacted", note="Called"), ask(flow(version=9)))
     assert (lead.version, lead.workflow_version, lead.updated_by) == (before.version + 1, 9, "alice")
-    assert [a.kind for a in lead.activities[len(before.activities):]] == ["stage_change"]
+    assert [a.kind for a in lead.activities[len(before.activities) :]] == ["stage_change"]
     assert lead.activities[-1].body == "Called"
     assert lead.activities[-1].meta == {"from": "new", "to": "contacted"}
 
@@ -40,7 +40,9 @@ def test_tasks_are_made_from_the_templates_with_due_times_and_people() -> None:
         ("a", "owen", None, entered + timedelta(days=2), True), ("b", None, "manager", None, False),
         ("c", "carl", None, entered, True),
     ]  # fmt: skip
-    assert {(t.stage, t.status, t.kind, t.title) for t in lead.tasks} == {("contacted", "pending", "call", "First call")}
+    assert {(t.stage, t.status, t.kind, t.title) for t in lead.tasks} == {
+        ("contacted", "pending", "call", "First call")
+    }
     assert lead.next_follow_up_at == entered
 
 

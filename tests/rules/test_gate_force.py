@@ -51,7 +51,9 @@ def test_no_force_moves_a_lead_that_is_put_away(values: dict[str, Any], code: st
 
 def test_no_force_enters_an_archived_stage() -> None:
     workflow = flow(stage("won", kind="won", archived=True))
-    assert [r["code"] for r in against(new_lead(), "won", ask(workflow), force=True, reason="Now")] == ["stage_archived"]
+    assert [r["code"] for r in against(new_lead(), "won", ask(workflow), force=True, reason="Now")] == [
+        "stage_archived"
+    ]
 
 
 def test_a_deleted_stage_is_left_whatever_the_lead_is() -> None:

@@ -145,7 +145,9 @@ def test_who_may_not_move_leads_is_told_so() -> None:
 
 def test_a_full_stage_is_refused_with_its_limit() -> None:
     workflow = contacted(wip_limit={"max": 3})
-    (refusal,) = gate.refusals(new_lead(), workflow.by_uid["contacted"], Move("contacted"), ask(workflow), ["contacted"])
+    (refusal,) = gate.refusals(
+        new_lead(), workflow.by_uid["contacted"], Move("contacted"), ask(workflow), ["contacted"]
+    )
     assert (refusal["code"], refusal["limit"]) == ("wip_limit", 3)
     assert "3" in refusal["detail"]
 
@@ -165,7 +167,9 @@ def test_all_reasons_are_named_at_once() -> None:
 
 def test_fields_that_come_with_the_move_count() -> None:
     workflow = flow(
-        stage("contacted", "won", required_fields=["industry"]), lead_types=TYPES, variables=[INDUSTRY | {"required": False}]
+        stage("contacted", "won", required_fields=["industry"]),
+        lead_types=TYPES,
+        variables=[INDUSTRY | {"required": False}],
     )
     lead, asking = new_lead(workflow, lead_type="sales"), Ask(ALICE, workflow, ask().now)
     fields = rules.merged_fields(lead, {"industry": "fmcg"}, asking)

@@ -19,7 +19,8 @@ TUESDAY, FRIDAY = later(days=4), later(days=7)
 @pytest.mark.parametrize(("holders", "people", "actor", "may"), [
     ([], ["bob"], BOB, True), ([], ["bob"], VERA, False), ([], ["carl"], BOB, False), (["carl"], ["bob"], BOB, False),
     (["bob"], [], BOB, False), (["bob"], ["bob", "carl"], BOB, False), (["bob"], ["carl"], ALICE, True),
-    (["bob"], [], ALICE, True), (["bob"], ["carl"], person("manager"), True), (["bob"], ["dan"], person("viewer"), False),
+    (["bob"], [], ALICE, True), (["bob"], ["carl"], person("manager"), True),
+    (["bob"], ["dan"], person("viewer"), False),
 ])  # fmt: skip
 def test_everyone_may_take_a_free_lead_but_giving_needs_a_right(
     holders: list[str], people: list[str], actor: Actor, may: bool
@@ -65,7 +66,8 @@ def test_doing_it_twice_changes_nothing() -> None:
 
 
 WRITES = {
-    "assign": lambda lead: rules.assign(lead, ["bob"], ask()), "edit": lambda lead: rules.edit(lead, patch(name="B"), ask()),
+    "assign": lambda lead: rules.assign(lead, ["bob"], ask()),
+    "edit": lambda lead: rules.edit(lead, patch(name="B"), ask()),
     "note": lambda lead: rules.add_activity(lead, ActivityIn(body="x"), ask()),
     "add task": lambda lead: tasks.add(lead, TaskIn(kind="call"), ask()),
     "cancel task": lambda lead: tasks.cancel(lead, lead.tasks[0].uid, None, ask()),
@@ -119,7 +121,8 @@ def test_the_earliest_pending_dated_task_wins_over_what_was_written() -> None:
 
 
 @pytest.mark.parametrize("close", [
-    lambda lead, uid: tasks.cancel(lead, uid, None, ask()), lambda lead, uid: tasks.edit(lead, uid, {"due_at": None}, ask()),
+    lambda lead, uid: tasks.cancel(lead, uid, None, ask()),
+    lambda lead, uid: tasks.edit(lead, uid, {"due_at": None}, ask()),
     lambda lead, uid: tasks.complete(lead, uid, tasks.CompleteIn(), ask()),
 ])  # fmt: skip
 def test_when_no_task_is_left_what_was_written_counts_again(close: Any) -> None:

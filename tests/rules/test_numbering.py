@@ -22,7 +22,8 @@ def test_by_default_each_month_counts_and_numbers_widen(sequence: int, expected:
 
 
 @pytest.mark.parametrize(("settings", "expected"), [
-    ({"pattern": "TLGC{seq:04d}", "period": "none"}, "TLGC0007"), ({"pattern": "{prefix}{seq}", "period": "none"}, "LEAD7"),
+    ({"pattern": "TLGC{seq:04d}", "period": "none"}, "TLGC0007"),
+    ({"pattern": "{prefix}{seq}", "period": "none"}, "LEAD7"),
     ({"pattern": "{period}-{seq:03d}", "period": "year"}, "2026-007"), ({"prefix": "X"}, "X-202611-00007"),
     ({"prefix": "", "pattern": "{seq:02d}_{prefix}", "period": "none"}, "07_"),
 ])  # fmt: skip
@@ -37,7 +38,9 @@ def test_each_series_counts_by_itself() -> None:
     assert series(LeadNumber(period="year"), NOW) == series(LeadNumber(period="year"), december)
 
 
-@pytest.mark.parametrize("pattern", ["LEAD", "{seq}{seq}", "{seq:5d}", "{seq:00d}", "{seq} x", "{seq}/", "{other}{seq}", "{}"])
+@pytest.mark.parametrize(
+    "pattern", ["LEAD", "{seq}{seq}", "{seq:5d}", "{seq:00d}", "{seq} x", "{seq}/", "{other}{seq}", "{}"]
+)
 def test_a_pattern_that_cannot_number_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="pattern|letters"):
+    with pytest.raises(ValueError, match=r"pattern|letters"):
         LeadNumber(pattern=pattern)

@@ -38,7 +38,9 @@ COMMANDS = st.one_of(
     ),
     st.sampled_from(["new", "won"]).map(lambda uid: lambda lead, ask: gate.evacuate(lead, Move(uid), ask)),
     st.text("abc", max_size=3).map(lambda rank: lambda lead, ask: gate.move(lead, Move("new", rank=f"m{rank}1"), ask)),
-    st.lists(st.sampled_from(["bob", "carl"]), max_size=2).map(lambda who: lambda lead, ask: rules.assign(lead, who, ask)),
+    st.lists(st.sampled_from(["bob", "carl"]), max_size=2).map(
+        lambda who: lambda lead, ask: rules.assign(lead, who, ask)
+    ),
     st.sampled_from([None, NOW + timedelta(days=2)]).map(
         lambda due: lambda lead, ask: tasks.add(lead, TaskIn(kind="visit", due_at=due, fields={"batch": "A"}), ask)
     ),
@@ -55,7 +57,9 @@ GROWING = ("activities", "history", "changes")
 CLOCK = st.sampled_from([-5.0, 0.0, 0.001, 60.0, 86_400.0])  # the clocks of two servers may disagree
 
 
-LIVES = st.builds(lambda commands, times: commands * times, st.lists(st.tuples(COMMANDS, CLOCK), max_size=20), st.integers(1, 6))
+LIVES = st.builds(
+    lambda commands, times: commands * times, st.lists(st.tuples(COMMANDS, CLOCK), max_size=20), st.integers(1, 6)
+)
 
 
 def uid_at(lead: Lead, place: int) -> str:

@@ -86,7 +86,9 @@ def test_each_kind_of_rule(rule: dict[str, Any], values: dict[str, Any], holds: 
     assert points(rule, **values) == (7 if holds else 0)
 
 
-@pytest.mark.parametrize(("after", "holds"), [({"days": 2, "hours": 23}, False), ({"days": 3}, True), ({"days": 9}, True)])
+@pytest.mark.parametrize(
+    ("after", "holds"), [({"days": 2, "hours": 23}, False), ({"days": 3}, True), ({"days": 9}, True)]
+)
 def test_age_counts_in_whole_days(after: dict[str, int], holds: bool) -> None:
     assert points({"when": "age", "min_days": 3}, later(**after)) == (7 if holds else 0)
 

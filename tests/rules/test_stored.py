@@ -46,7 +46,8 @@ def test_a_config_with_all_there_is() -> None:
         variables=variables, lead_types=[{"key": "sales", "label": "S"}], sources=[{"key": "s", "label": "S"}],
         priorities=[{"key": "p", "label": "P", "default": True}], tags=["t"], default_sort="-score",
         close_reasons=[{"key": "c", "label": "C"}], lead_id={"period": "year"}, temperature=None, scoring={"rules": [
-            {"when": "age", "min_days": 3, "points": -5}, {"when": "value", "field": "select", "any_of": ["a"], "points": 1},
+            {"when": "age", "min_days": 3, "points": -5},
+            {"when": "value", "field": "select", "any_of": ["a"], "points": 1},
             *Settings().scoring.model_dump()["rules"],
         ]},
     )  # fmt: skip
@@ -62,7 +63,9 @@ def test_a_stage_with_all_there_is() -> None:
 
 
 def test_a_lead_with_all_there_is() -> None:
-    workflow = flow(variables=[{"field_key": "budget", "field_type": "decimal"}, {"field_key": "note", "field_type": "text"}])
+    workflow = flow(
+        variables=[{"field_key": "budget", "field_type": "decimal"}, {"field_key": "note", "field_type": "text"}]
+    )
     lead = tasks.add(new_lead(workflow, **FULL), TaskIn(kind="visit", due_at=NOW, fields={"batch": "A"}), ask(workflow))
     lead = rules.add_activity(lead, ActivityIn(kind="call", body="b", meta={"a": [1, {"b": None}]}), ask(once="k"))
     lead = rules.archive(gate.move(rules.edit(lead, patch(name="B"), ask()), Move("contacted"), ask()), ask())

@@ -35,7 +35,8 @@ def last(lead: Lead) -> Task:
 def test_a_task_by_hand_takes_the_label_of_its_kind() -> None:
     lead, uid = with_task(assigned_to="carl", due_at="2026-12-01T10:00:00+01:00", required=True)
     task = last(lead)
-    assert (task.uid, task.title, task.status, task.assigned_to, task.required) == (uid, "Call", "pending", "carl", True)
+    assert (task.uid, task.title, task.status) == (uid, "Call", "pending")
+    assert (task.assigned_to, task.required) == ("carl", True)
     assert (task.stage, task.template, task.created_by, task.created_at) == ("new", None, "alice", later(hours=1))
     assert task.due_at
     assert task.due_at.isoformat() == "2026-12-01T09:00:00+00:00"
@@ -93,7 +94,8 @@ def test_completed_calls_count_and_visits_are_contacts() -> None:
 @pytest.mark.parametrize(("body", "found"), [
     ({"outcome": "rain", "fields": {"batch": "A"}}, [("/outcome", "not_an_option")]),
     ({"outcome": "no_show", "fields": {"batch": "A"}}, [("/notes", "required")]),
-    ({"outcome": "done"}, [("/fields/batch", "required")]), (GOOD | {"fields": {"x": 1}}, [("/fields/x", "unknown_field")]),
+    ({"outcome": "done"}, [("/fields/batch", "required")]),
+    (GOOD | {"fields": {"x": 1}}, [("/fields/x", "unknown_field")]),
     (GOOD | {"completed_at": "2027-01-01T00:00:00Z"}, [("/completed_at", "in_the_future")]),
     ({"outcome": "no_show", "fields": {"batch": None}, "completed_at": "2027-01-01T00:00:00Z"},
      [("/completed_at", "in_the_future"), ("/fields/batch", "required"), ("/notes", "required")]),
@@ -164,6 +166,7 @@ def test_a_closed_task_has_to_be_reopened_first() -> None:
 
 def test_a_task_of_another_lead_is_not_found() -> None:
     for attempt in (lambda lead: completed(lead, "nope"), lambda lead: tasks.edit(lead, "nope", {}, ask()),
-                    lambda lead: tasks.cancel(lead, "nope", None, ask()), lambda lead: tasks.reopen(lead, "nope", ask())):  # fmt: skip
+                    lambda lead: tasks.cancel(lead, "nope", None, ask()),
+                    lambda lead: tasks.reopen(lead, "nope", ask())):  # fmt: skip
         with pytest.raises(NotFound):
             attempt(new_lead())

@@ -53,13 +53,13 @@ def test_configuring_keeps_what_is_not_named() -> None:
 
 def test_an_unsound_config_is_refused_even_where_a_stage_is_what_breaks() -> None:
     used = flow(stage("new", task_templates=[{"uid": "t", "kind": "call", "title": "T"}]))
-    assert refused(lambda: rules.configure(used, {"task_kinds": []}, now=NOW)) == [
-        ("/stages/new/task_templates/0", "unknown_task_kind")
-    ]
+    ((_, code),) = refused(lambda: rules.configure(used, {"task_kinds": []}, now=NOW))
+    assert code == "unknown_task_kind"
 
 
 @pytest.mark.parametrize(("before", "after", "found"), [
-    ([TEXT], [], [("/variables", "field_dropped")]), ([TEXT], [TEXT | {"field_key": "x"}], [("/variables", "field_dropped")]),
+    ([TEXT], [], [("/variables", "field_dropped")]),
+    ([TEXT], [TEXT | {"field_key": "x"}], [("/variables", "field_dropped")]),
     ([TEXT], [TEXT | {"field_type": "integer"}], [("/variables/0/field_type", "type_changed")]),
     ([TEXT], [TEXT | {"unique": True}], [("/variables/0/unique", "unique_too_late")]),
 ])  # fmt: skip
