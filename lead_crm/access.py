@@ -80,6 +80,9 @@ def grant(roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[st
     }
 
 
+ANYBODY: Final = Actor("anybody", "Anybody", "public", (), frozenset(), ())
+
+
 def system(centers: Iterable[str]) -> Actor:
     """The CRM itself: automatic moves, sweeps and repairs."""
     return Actor("system", "System", "system", ("super_admin",), frozenset(PERMISSIONS), tuple(centers))

@@ -38,7 +38,8 @@ def remembered(key: str, read: Callable[[], T]) -> T:
     value = read()
     if len(_remembered) > 10_000:
         _remembered.clear()
-    _remembered[key] = (time.monotonic(), value)
+    if value is not None:  # what is not there yet may be there in a moment
+        _remembered[key] = (time.monotonic(), value)
     return value
 
 

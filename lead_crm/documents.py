@@ -70,7 +70,7 @@ class Out(Model):
 
 def _iso_moment(value: object) -> object:
     """Pydantic would also take numbers for seconds since 1970."""
-    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", value):
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}", value):
         raise ValueError("write the time as 2026-01-31T09:30:00Z, with its offset")
     return value
 
@@ -114,10 +114,15 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_iso_moment), AfterValidator(_
 Day = Annotated[
     str, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"}), Field(max_length=10)
 ]
+DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"
 DecimalText = Annotated[
     str,
-    BeforeValidator(_decimal_text),
-    StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"),
+    BeforeValidator(
+        _decimal_text,
+        json_schema_input_type=Annotated[int, Field(ge=1 - 10**15, le=10**15 - 1)]
+        | Annotated[str, Field(pattern=DECIMAL)],
+    ),
+    StringConstraints(pattern=DECIMAL),
 ]
 CommaList = Annotated[list[T], BeforeValidator(_split)]
 

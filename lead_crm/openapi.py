@@ -5,7 +5,7 @@ import inspect
 import json
 import mimetypes
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
@@ -15,7 +15,7 @@ from django.urls import path
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from pydantic import BaseModel, ConfigDict
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import CoreModeRef, DefsRef, GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from lead_crm.documents import Out, Problem
 from lead_crm.http import Call, Contract, endpoint, resource
@@ -73,11 +73,7 @@ def _schema(kind: Any, mode: JsonSchemaMode) -> Schema:
     """A reference that `fill_components` resolves once it knows all models."""
     if get_origin(kind) is list:
         return {"type": "array", "items": _schema(get_args(kind)[0], mode)}
-    _wanted[(kind, mode)] = None
     return {"$ref": _placeholder(kind, mode)}
-
-
-_wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
 
 
 def _placeholder(kind: type[Any], mode: str) -> str:
@@ -100,12 +96,24 @@ def _parameters(contract: Contract, path: str, method: str) -> list[Schema]:
 
 def _query(model: type[BaseModel]) -> Iterable[Schema]:
     schema = model.model_json_schema(mode="validation")
-    for name, inner in schema["properties"].items():
+    for name, inner in _inlined(schema["properties"], schema.get("$defs", {})).items():
         described = {"description": inner.pop("description")} if "description" in inner else {}
         if name == FIELD_PREFIX.rstrip("."):
             yield {"name": name, "in": "query", "style": "form", "explode": True, "schema": _FIELDS} | described
         else:
             yield {"name": name, "in": "query", "explode": False, "schema": _not_null(inner)} | described
+
+
+def _inlined(value: Any, definitions: Schema) -> Any:
+    """Query parameters are flat: what they refer to (an enumeration) may as well stand where it is used."""
+    if isinstance(value, list):
+        return [_inlined(item, definitions) for item in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {key: _inlined(item, definitions) for key, item in value.items() if key != "$ref"}
+    if "$ref" not in value:
+        return rest
+    return _inlined(definitions[value["$ref"].removeprefix("#/$defs/")], definitions) | rest
 
 
 # An exploded object: each of its properties is a query parameter of its own.
@@ -143,6 +151,8 @@ def _failures(contract: Contract, path: str, method: str) -> set[int]:
     found = {422, 503, *(error.status for error in contract.raises)}
     if contract.permission is not None:
         found |= {401, 403, 409}  # 409: no workflow has been set up yet
+    if method == "POST":
+        found |= {409}  # the first request with this Idempotency-Key is still at work
     if contract.body:
         found |= {400, 413}
     if "{" in path:
@@ -152,11 +162,15 @@ def _failures(contract: Contract, path: str, method: str) -> set[int]:
     return found
 
 
-def fill_components(result: Schema, **kwargs: Any) -> Schema:
+def fill_components(result: Schema, generator: Any, **kwargs: Any) -> Schema:
     """The one place where models become schemas: all at once, so that names are known to be unique."""
-    places, schema = models_json_schema(list(_wanted), ref_template=f"{COMPONENTS}{{model}}")
+    places, schema = models_json_schema(
+        list(dict.fromkeys(_wanted(generator.endpoints))),
+        ref_template=f"{COMPONENTS}{{model}}",
+        schema_generator=UniqueNames,
+    )
     definitions = schema.get("$defs", {})
-    names = {name: _name(name, definitions) for name in definitions}
+    names = {name: _name(name) for name in definitions}
     components = {names[name]: definition for name, definition in definitions.items()}
     references = {_placeholder(*key): place["$ref"] for key, place in places.items()}
     parts = {"schemas": dict(sorted(components.items())), "securitySchemes": {"bearer": BEARER}}
@@ -164,9 +178,33 @@ def fill_components(result: Schema, **kwargs: Any) -> Schema:
     return {**result, **whole}
 
 
-def _name(name: str, definitions: Schema) -> str:
-    if "__" in name:
-        raise ValueError(f"Two models want the same component name: {name}. Give one of them another name.")
+def _wanted(endpoints: Iterable[tuple[str, str, str, Any]]) -> Iterator[tuple[type[BaseModel], JsonSchemaMode]]:
+    yield Problem, "serialization"
+    for _, _, method, view in endpoints:
+        contract: Contract = view.cls.contracts[method.lower()]
+        if contract.body:
+            yield contract.body, "validation"
+        if contract.returns is not None:
+            yield next(iter(get_args(contract.returns)), contract.returns), "serialization"
+
+
+class UniqueNames(GenerateJsonSchema):
+    """Pydantic tells two classes of one name apart by module or mode, without a word."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.owners: dict[str, str] = {}
+
+    def get_defs_ref(self, core_mode_ref: CoreModeRef) -> DefsRef:
+        owner = core_mode_ref[0]  # module.Name:id, for generic ones with [module.Argument:id]
+        name = re.sub(r"[\w.<>]+\.|:\d+", "", owner)
+        first = self.owners.setdefault(name, owner)
+        if first != owner:
+            raise ValueError(f"{first} and {owner} want the same component name {name}. Give one another name.")
+        return super().get_defs_ref(core_mode_ref)
+
+
+def _name(name: str) -> str:
     return name.replace("-Output", "").replace("-Input", "Input")
 
 

@@ -40,6 +40,8 @@ from leads.messages import (
 from leads.service import Changed
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
+from workflow.documents import Stage
+from workflow.workflow import Workflow
 
 Row = dict[str, Any]
 
@@ -87,8 +89,11 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
     candidates for a page; then `partial` is true and `next` goes on from there. Counts of 1,000 and more may be four
     seconds old.
     """
-    query, workflow = call.query, workflow_service.recent()
-    order = listing.order_of(query.sort, workflow)
+    return workflow_service.read(lambda workflow: _listed(call, workflow))
+
+
+def _listed(call: Call[None, LeadQuery], workflow: Workflow) -> Row:
+    query, order = call.query, listing.order_of(call.query.sort, workflow)
     plan = listing.plan(query, order, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
     found = listing.find(query, plan, _projection(query))
     rows = [shown.listed(row, workflow=workflow, now=call.now, actor=call.actor) for row in found.rows]
@@ -249,20 +254,25 @@ def list_history(call: Call[None, PageQuery], uid: str) -> Row:
 @endpoint(permission="lead.view", query=BoardQuery, returns=list[Column], raises=(NeedsServer, Conflict))
 def read_board(call: Call[None, BoardQuery]) -> list[Row]:
     """The board: every column with its first cards. Counts stop at 1,000, and large ones may be four seconds old."""
-    workflow = workflow_service.recent()
-    found = _match(call)
-    columns = board.read(found, workflow, limit=call.query.limit)
-    return [_column(call, stage, column) for stage, column in zip(workflow.stages, columns, strict=True)
-            if not stage.archived or column["count"]]  # fmt: skip
+    return workflow_service.read(lambda workflow: _board(call, workflow))
 
 
-def _match(call: Call[None, Any]) -> board.Match:
-    workflow = workflow_service.recent()
+def _board(call: Call[None, BoardQuery], workflow: Workflow) -> list[Row]:
+    version, columns = board.read(_match(call, workflow), workflow, limit=call.query.limit)
+    if version != workflow.version:  # stages have changed within the last two seconds
+        return _board(call, workflow_service.current())
+    return [
+        _column(call, workflow, stage, column)
+        for stage, column in zip(workflow.stages, columns, strict=True)
+        if not stage.archived or column["count"]
+    ]
+
+
+def _match(call: Call[None, Any], workflow: Workflow) -> board.Match:
     return board.match(call.query, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
 
 
-def _column(call: Call[None, BoardQuery], stage: Any, column: Row) -> Row:
-    workflow = workflow_service.recent()
+def _column(call: Call[None, BoardQuery], workflow: Workflow, stage: Stage, column: Row) -> Row:
     return {
         "uid": stage.uid, "name": stage.name, "slug": stage.slug, "color": stage.color, "order": stage.order,
         "kind": stage.kind, "count": column["count"], "count_capped": column["count_capped"], "value": None,
@@ -280,9 +290,12 @@ def _column_address(call: Call[None, BoardQuery], stage: str, cursor: str) -> st
 @endpoint(permission="lead.view", query=ColumnQuery, returns=CardPage, raises=(Conflict,))
 def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
     """The next cards of one column."""
-    workflow = workflow_service.recent()
+    return workflow_service.read(lambda workflow: _cards(call, workflow, stage))
+
+
+def _cards(call: Call[None, ColumnQuery], workflow: Workflow, stage: str) -> Row:
     workflow_rules.known_stage(workflow, stage)
-    rows, following, partial = board.column(stage, call.query, _match(call))
+    rows, following, partial = board.column(stage, call.query, _match(call, workflow))
     return {
         "results": shown.cards(rows, workflow=workflow, now=call.now, actor=call.actor),
         "next": following and cursors.address(call.request, cursor=following),

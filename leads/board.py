@@ -40,21 +40,21 @@ def match(query: BoardQuery, *, actor: Actor, workflow: Workflow, now: datetime,
     return Match(base, where.all())
 
 
-def read(found: Match, workflow: Workflow, *, limit: int) -> list[Row]:
-    """Columns `{leads, next, count, count_capped}`, one for each stage of the workflow."""
+def read(found: Match, workflow: Workflow, *, limit: int) -> tuple[int, list[Row]]:
+    """The version of the workflow, and `{leads, next, count, count_capped}` for each stage of `workflow`."""
     if mongo.in_memory():
         raise NeedsServer("The board needs a real MongoDB: unset MONGODB_URI for a private one, or name a server.")
     key = encode({"board": workflow.version, "base": found.base, "rest": found.rest})
     counts: dict[str, int] | None = counting.recall(key)
-    rows = list(
-        mongo.collection("leads").aggregate(pipeline(found, limit, counted=counts is None), maxTimeMS=PATIENCE_MS)
-    )
+    steps = pipeline(found, limit, counted=counts is None)
+    rows = {row["uid"]: row for row in mongo.collection("leads").aggregate(steps, maxTimeMS=PATIENCE_MS)}
     if counts is None:
-        counts = {row["uid"]: row["counted"][0]["n"] if row["counted"] else 0 for row in rows}
+        counts = {uid: row["counted"][0]["n"] if row["counted"] else 0 for uid, row in rows.items()}
         if sum(counts.values()) >= counting.LARGE:
             counting.remember(key, counts)
-    by_uid = {row["uid"]: row for row in rows}
-    return [_column(by_uid.get(stage.uid, {"leads": []}), counts.get(stage.uid, 0), limit) for stage in workflow.stages]
+    version = rows.pop("default")["version"]
+    empty: Row = {"leads": []}
+    return version, [_column(rows.get(s.uid, empty), counts.get(s.uid, 0), limit) for s in workflow.stages]
 
 
 def _column(row: Row, count: int, limit: int) -> Row:
@@ -69,7 +69,9 @@ def _column(row: Row, count: int, limit: int) -> Row:
 def pipeline(found: Match, limit: int, *, counted: bool) -> list[Row]:
     """One `$lookup` a column that stops after its first cards: it costs what it shows, not what the column holds."""
     cards = _limited(found, [{"$limit": limit + 1}, {"$project": CARD | {"_id": 1}}])
-    steps: list[Row] = [{"$match": {"type": "stage"}}, {"$project": {"_id": 0, "uid": 1}}, _lookup("leads", cards)]
+    documents = {"type": {"$in": ["stage", "config"]}}  # the config for its version; no lead stands in it
+    fields = {"_id": 0, "uid": 1, "version": 1}
+    steps: list[Row] = [{"$match": documents}, {"$project": fields}, _lookup("leads", cards)]
     if counted:
         steps.append(_lookup("counted", _limited(found, [{"$limit": COUNTED + 1}, {"$count": "n"}], sort=False)))
     if found.rest:

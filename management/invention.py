@@ -41,7 +41,7 @@ PLACES: Final = (
 # Numbers that are kept free for films and examples: whoever dials them reaches nobody.
 PHONES: Final = (
     *(f"+1 {area}-555-01##" for area in (202, 206, 212, 303, 312, 404, 415, 512, 617, 702)),
-    *(f"+44 {area} 496 0###" for area in (113, 114, 115, 116, 117, 118, 121, 131, 141, 151, 161)),
+    *(f"+44 {area} 496 0###" for area in (113, 114, 116, 117, 118, 121, 131, 141, 151, 161)),
     *(f"+33 {area} ## ##" for area in ("1 99 00", "2 61 91", "3 53 01", "4 65 71", "5 36 49")),
     *(f"+61 {area} 5550 ####" for area in (2, 3, 7, 8)), *(f"+61 {area} 7010 ####" for area in (2, 3, 7, 8)),
     "+49 30 23125 ###", "+49 40 66969 ###", "+49 69 90009 ###",

@@ -2,21 +2,35 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from lead_crm.access import Actor
 from lead_crm.diff import differences
-from lead_crm.errors import Conflict, Stale
+from lead_crm.errors import Conflict, LeadCrmError, Stale
 from workflow import rules, store
 from workflow.documents import Change, Config, ConfigIn, LogEntry, ReorderIn, Stage, StageIn
 from workflow.preset import load
 from workflow.workflow import Workflow
+
+T = TypeVar("T")
 
 ATTEMPTS = 10
 
 
 def recent() -> Workflow:
     return _there(store.recent())
+
+
+def read(work: Callable[[Workflow], T]) -> T:
+    """`work` under a workflow at most two seconds old; before anything is refused, under the present one."""
+    seen = recent()
+    try:
+        return work(seen)
+    except LeadCrmError:
+        present = current()
+        if present.version == seen.version:
+            raise
+        return work(present)
 
 
 def current() -> Workflow:

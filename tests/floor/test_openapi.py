@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -63,7 +64,13 @@ class BicycleIn(In):
     extras: list[Extra] = []
 
 
+class Frame(Enum):
+    STEEL = "steel"
+    WOOD = "wood"
+
+
 class Bicycles(In):
+    frame: Frame | None = None
     tags: CommaList[Literal["red", "blue"]] | None = Field(default=None, description="Any of these.")
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     field: dict[str, str] = Field(default={}, description="`field.<key>=` for custom fields.")
@@ -125,7 +132,6 @@ def generate(patterns: list[Any]) -> Schema:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Schema]:
     """The toy API is what is served and documented."""
-    monkeypatch.setattr(openapi, "_wanted", {})
     document = generate(urlpatterns)
     monkeypatch.setattr(openapi, "document", lambda: document)
     contract._validator.cache_clear()
@@ -216,6 +222,10 @@ def test_query_parameters_have_their_bounds_and_are_never_null(toy: Schema) -> N
     assert (tags["explode"], tags["description"]) == (False, "Any of these.")
 
 
+def test_an_enumeration_stands_in_the_parameter_itself(toy: Schema) -> None:
+    assert parameters(toy, "get", "/api/bicycles/")["frame"]["schema"]["enum"] == ["steel", "wood"]
+
+
 def test_custom_fields_are_a_family_of_query_parameters(toy: Schema) -> None:
     family = parameters(toy, "get", "/api/bicycles/")["field"]
     assert (family["style"], family["explode"]) == ("form", True)
@@ -237,8 +247,35 @@ def test_every_refusal_is_documented_as_a_problem(toy: Schema) -> None:
     assert refused == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
+def test_where_nobody_has_to_sign_in_no_token_is_refused(toy: Schema) -> None:
+    assert 401 not in statuses(toy, "get", "/api/bicycles/")
+
+
+def test_a_post_may_meet_its_own_first_attempt(toy: Schema) -> None:
+    assert 409 in statuses(toy, "post", "/api/bicycles/")
+
+
 def test_nothing_is_said_of_a_body_where_there_is_none(toy: Schema) -> None:
     assert "content" not in operation(toy, "delete", "/api/bicycles/{uid}/")["responses"]["204"]
+
+
+@pytest.mark.parametrize("answered", [{"soft": bool}, {"other": int}], ids=["alike", "different"])
+def test_two_classes_of_one_name_are_refused(answered: dict[str, type]) -> None:
+    """Also one that is sent and one that is answered: Pydantic would call them -Input and -Output."""
+    twin = type("Saddle", (Out,), {"__module__": "elsewhere", "__annotations__": answered})
+
+    @endpoint(permission=None, body=Saddle, returns=twin)
+    def repair_saddle(call: Call[Saddle, None]) -> None: ...
+
+    with pytest.raises(
+        ValueError, match=r"test_openapi\.Saddle.*elsewhere\.Saddle.*want the same component name Saddle"
+    ):
+        generate([path("api/saddle/", resource(post=repair_saddle))])
+
+
+def test_one_document_knows_nothing_of_another(toy: Schema) -> None:
+    other = generate([path("api/wheels/", resource(get=list_wheels))])
+    assert set(other["components"]["schemas"]) == {"Problem", "ProblemFault", "Wheel"}
 
 
 def test_an_exchange_as_documented_passes(toy: Schema) -> None:
