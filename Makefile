@@ -24,12 +24,12 @@ bench: .venv/dev-ready
 	@$(PYTHON) -m venv .venv \
 		|| { rm -rf .venv; echo "Install venv first, for example: apt-get install python3-venv"; exit 1; }
 
-.venv/run-ready: .venv/bin/python requirements.txt requirements-private-mongod.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-private-mongod.txt
+.venv/run-ready: .venv/bin/python requirements.txt requirements-private-mongod.txt constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt -r requirements-private-mongod.txt
 	@touch $@
 
 .venv/dev-ready: .venv/run-ready requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
 clean:

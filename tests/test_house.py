@@ -25,14 +25,8 @@ SPEAKS_MONGO = re.compile(
     r"|management\.accounts"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}
-SKIPPED = {
-    ".venv",
-    ".git",
-    "var",
-    "node_modules",
-    "__pycache__",
-    *(f".{name}_cache" for name in ("mypy", "ruff", "pytest")),
-}
+CACHES = {".hypothesis", *(f".{tool}_cache" for tool in ("mypy", "ruff", "pytest"))}
+SKIPPED = {".venv", ".git", "var", "node_modules", "__pycache__", *CACHES}
 
 
 def files(*suffixes: str) -> Iterator[Path]:

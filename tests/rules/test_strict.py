@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -157,6 +158,12 @@ def test_what_is_not_json_is_not_read(body: bytes) -> None:
 ])  # fmt: skip
 def test_a_day_is_a_day_of_the_calendar(value: object, code: str) -> None:
     assert [f.code for f in found(LeadIn, {"name": "A", "expected_close_on": value})] == [code]
+
+
+@pytest.mark.parametrize("text", ["2026-12-01T10:00:00Z", "2026-12-01T10:00:00.000+00:00", "2026-12-01T11:00:00+01:00"])
+def test_a_moment_in_a_body_is_read_in_any_offset(text: str) -> None:
+    task = read_body(messages.TaskIn, orjson.dumps({"kind": "call", "due_at": text}))
+    assert task.due_at == datetime(2026, 12, 1, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

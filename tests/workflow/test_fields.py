@@ -235,9 +235,7 @@ def test_all_faults_are_named_at_once_with_their_pointers() -> None:
 
 def test_a_fault_inside_a_value_points_inside() -> None:
     values = FieldValues([field("money", "price"), field("multi_select", "several")])
-    _, faults = values.convert(
-        {"price": {"amount": 1.5, "currency": "EUR"}, "several": ["a", "z"]}, lead_type=None
-    )
+    _, faults = values.convert({"price": {"amount": 1.5, "currency": "EUR"}, "several": ["a", "z"]}, lead_type=None)
     assert [fault.pointer for fault in faults] == ["/fields/price/amount", "/fields/several/1"]
 
 
