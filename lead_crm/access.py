@@ -31,7 +31,7 @@ _AGENT = frozenset({
     "lead.view", "lead.pii", "lead.create", "lead.edit", "lead.move", "lead.close", "task.edit", "task.complete",
 })  # fmt: skip
 _MANAGER = _AGENT | _VIEWER | {"lead.assign", "lead.archive", "lead.bulk", "lead.export", "lead.merge"}
-_CENTER_ADMIN = _MANAGER | {"lead.force", "people.edit", "audit.view"}
+_CENTER_ADMIN = _MANAGER | {"lead.force", "lead.erase", "people.edit", "audit.view"}
 
 ROLES: Final[dict[str, Role]] = {
     "super_admin": Role(frozenset(PERMISSIONS), all_centers=True),

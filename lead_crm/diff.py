@@ -7,7 +7,7 @@ Compared key by key: the document itself, its custom `fields` (a key that is not
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lead_crm.strict import escape
+from lead_crm.errors import escape
 
 Difference = dict[str, Any]
 
@@ -15,7 +15,7 @@ Difference = dict[str, Any]
 def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
     for key in [*old, *(key for key in new if key not in old)]:
         before, after = old.get(key), new.get(key)
-        if before == after and type(before) is type(after):
+        if same(before, after):
             continue
         if key == "fields":
             yield from _of_each(before or {}, after or {}, "/fields")
@@ -25,9 +25,18 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference
             yield {"pointer": f"/{escape(key)}", "old": before, "new": after}
 
 
+def same(one: Any, other: Any) -> bool:
+    """Equal, and also of one mind about true and 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
 def _of_each(old: dict[str, Any], new: dict[str, Any], under: str) -> Iterator[Difference]:
     for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key) != new.get(key):
+        if not same(old.get(key), new.get(key)):
             yield {"pointer": f"{under}/{escape(key)}", "old": old.get(key), "new": new.get(key)}
 
 
@@ -62,6 +71,8 @@ def _put_field(fields: dict[str, Any], key: str, old: Any) -> None:
 
 
 def _put_task(tasks: list[dict[str, Any]], path: list[str], old: Any) -> Iterator[dict[str, Any]]:
+    if len(path) == 1 and old is not None and all(task["uid"] != path[0] for task in tasks):
+        tasks = [*tasks, old]
     for task in tasks:
         if task["uid"] != path[0]:
             yield task

@@ -68,11 +68,18 @@ class Out(Model):
     """What a client gets. Written to describe and to check answers; rows are sent without passing through it."""
 
 
+MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
 def _iso_moment(value: object) -> object:
-    """Pydantic would also take numbers for seconds since 1970."""
-    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}", value):
+    """Exactly what the schema calls a date-time; Pydantic would also take numbers for seconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    if not MOMENT.fullmatch(value):
         raise ValueError("write the time as 2026-01-31T09:30:00Z, with its offset")
-    return value
+    return datetime.fromisoformat(value.upper())
 
 
 def _utc(moment: datetime) -> datetime:

@@ -11,13 +11,12 @@ import orjson
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from pydantic import BaseModel
-from pymongo.errors import ConnectionFailure, ExecutionTimeout
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from lead_crm import access, documents, errors, idempotency, strict
+from lead_crm import access, documents, errors, idempotency, mongo, strict
 from lead_crm.access import Actor
 from lead_crm.errors import (
     Fault,
@@ -266,7 +265,7 @@ def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return response
     if isinstance(error, Http404):
         return problem_response(NotFound())
-    if isinstance(error, (ConnectionFailure, ExecutionTimeout)):
+    if isinstance(error, mongo.UNREACHABLE):
         log.error("database", exc_info=error)
         return problem_response(Unavailable())
     if isinstance(error, APIException):

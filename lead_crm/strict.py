@@ -8,17 +8,15 @@ import orjson
 from django.http import QueryDict
 from pydantic import BaseModel, ValidationError
 
-from lead_crm.errors import Fault, Invalid, NotJson
+from lead_crm.errors import Fault, Invalid, NotJson, escape
 
 M = TypeVar("M", bound=BaseModel)
 
 MAX_DEPTH = 20
 MAX_ARRAY = 10_000
+LARGEST = 2**63 - 1
+CODES = {"extra_forbidden": "unknown_key", "missing": "required", "value_error": "invalid"}
 FIELD_PREFIX = "field."
-
-
-def escape(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -38,6 +36,8 @@ def _dangers(value: object, pointer: str, depth: int) -> Iterable[Fault]:
     if isinstance(value, str):
         if "\x00" in value:
             yield Fault(pointer, "nul_byte", "Text must not contain NUL.")
+    elif isinstance(value, (int, float)) and abs(value) > LARGEST:
+        yield Fault(pointer, "too_large", "Numbers must fit into 64 bits.")
     elif isinstance(value, (dict, list)):
         if depth > MAX_DEPTH:
             yield Fault(pointer, "too_deep", f"Nested deeper than {MAX_DEPTH} levels.")
@@ -95,27 +95,26 @@ def faults(error: ValidationError, data: object, elsewhere: Mapping[str, str] | 
 
     `elsewhere` says of keys that are refused here where they are written instead.
     """
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    for fault in found:
-        key = fault["loc"][0] if len(fault["loc"]) == 1 else None
-        if fault["type"] == "extra_forbidden" and elsewhere and key in elsewhere:
-            fault |= {"type": "read_only", "msg": f"This cannot be written here: {elsewhere[key]}."}  # type: ignore[index]
-    return list(dict.fromkeys(
-        Fault(_pointer(fault["loc"], data), _code(fault["type"]), fault["msg"].removeprefix("Value error, "))
-        for fault in found
-    ))  # fmt: skip
+    found = error.errors(include_url=False, include_input=False)
+    return list(dict.fromkeys(_fault(dict(fault), data, elsewhere or {}) for fault in found))
 
 
-def _code(kind: str) -> str:
-    return {"extra_forbidden": "unknown_key", "missing": "required", "value_error": "invalid"}.get(kind, kind)
+def _fault(found: dict[str, Any], data: object, elsewhere: Mapping[str, str]) -> Fault:
+    kind, loc, said = found["type"], found["loc"], found["msg"].removeprefix("Value error, ")
+    pointer = _pointer(loc, data, missing=kind == "missing")
+    if kind == "extra_forbidden" and len(loc) == 1 and loc[0] in elsewhere:
+        return Fault(pointer, "read_only", f"This cannot be written here: {elsewhere[loc[0]]}.")
+    if kind == "union_tag_invalid":  # Pydantic would quote what was sent
+        said = f"{found['ctx']['discriminator']} must be one of: {found['ctx']['expected_tags']}."
+    return Fault(pointer, CODES.get(kind, kind), said)
 
 
-def _pointer(loc: tuple[int | str, ...], data: object) -> str:
+def _pointer(loc: tuple[int | str, ...], data: object, *, missing: bool) -> str:
     """Follow `loc` through the data, leaving out the names of union members that Pydantic mixes in."""
     pointer = ""
     for position, part in enumerate(loc):
-        last = position == len(loc) - 1
-        if isinstance(data, dict) and (part in data or (last and isinstance(part, str))):
+        absent = missing and position == len(loc) - 1
+        if isinstance(data, dict) and (part in data or absent):
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]

@@ -99,7 +99,7 @@ def _open_tasks(lead: Lead, stage: Stage) -> Iterator[dict[str, Any]]:
 def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]]:
     """What the target asks for; on leaving the first stage also what the config requires of every lead."""
     values = dict(lead)
-    keys = [name for name in stage.required_fields if scoring.value_of(values, name) in (None, "", [], {})]
+    keys = [name for name in stage.required_fields if not scoring.is_filled(scoring.value_of(values, name))]
     custom = [key.removeprefix("fields.") for key in keys if key.removeprefix("fields.") in ask.workflow.field_keys]
     applicable = {f.pointer for f in ask.workflow.values.missing(lead.fields, lead_type=lead.lead_type, keys=custom)}
     first = ask.workflow.first
@@ -228,7 +228,7 @@ def _task(template: TaskTemplate, stage: Stage, assigned: list[str], ask: Ask) -
 
 def moves(lead: Lead, ask: Ask, full: Collection[str]) -> list[dict[str, Any]]:
     """Every stage: would a plain move there pass, and if not, why."""
-    return [_verdict(lead, stage, ask, full) for stage in ask.workflow.living]
+    return [_verdict(lead, stage, ask, full) for stage in ask.workflow.stages]
 
 
 def _verdict(lead: Lead, stage: Stage, ask: Ask, full: Collection[str]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Where a dropped card comes to stand: between the card it was dropped at and that one's neighbour."""
 
+from datetime import datetime
+
 from lead_crm import directory, mongo
 from lead_crm.access import Actor, system, visible
 from lead_crm.documents import new_uid
@@ -59,7 +61,7 @@ def _neighbour(everyone: mongo.Row, operator: str, direction: int, into: str) ->
     return {"from": "leads", "let": {"stage": "$current_stage", "rank": "$rank"}, "pipeline": steps, "as": into}
 
 
-def rank(lead: Lead, anchor: str, *, above: bool, stage: str, neighbours: Neighbours) -> str:
+def rank(lead: Lead, anchor: str, *, above: bool, stage: str, neighbours: Neighbours, now: datetime) -> str:
     row = neighbours.get("anchor")
     if row is None:
         pointer = "/before" if above else "/after"
@@ -67,10 +69,6 @@ def rank(lead: Lead, anchor: str, *, above: bool, stage: str, neighbours: Neighb
     if row["current_stage"] != stage:
         raise CardMoved
     beside = next((other["rank"] for other in row["above" if above else "below"] if other["uid"] != lead.uid), None)
-    low, high = (beside or _before(row["rank"]), row["rank"]) if above else (row["rank"], beside)
-    return ranking.between(low, high, new_uid()[:4] + "1")
-
-
-def _before(rank: str) -> str | None:
-    """On top of a column: still after the cards that will enter there later (see `ranking.top`)."""
-    return rank[: ranking.WIDTH + 1] if len(rank) > ranking.WIDTH + 1 else None
+    salt = new_uid()[:4] + "1"  # a key must not end in 0: nothing would fit below it
+    place = ranking.above if above else ranking.below
+    return place(row["rank"], beside, salt, now)

@@ -20,6 +20,17 @@ def bottom(now: datetime, salt: str) -> str:
     return f"t{_digits(_milliseconds(now))}{salt}"
 
 
+def above(anchor: str, beside: str | None, salt: str, now: datetime) -> str:
+    """Between two cards; above the first card of a column like one that enters it now."""
+    key = top(now, salt)
+    return key if beside is None and key < anchor else between(beside, anchor, salt)
+
+
+def below(anchor: str, beside: str | None, salt: str, now: datetime) -> str:
+    key = bottom(now, salt)
+    return key if beside is None and key > anchor else between(anchor, beside, salt)
+
+
 def between(low: str | None, high: str | None, salt: str) -> str:
     """A key after `low` and before `high`; `salt` keeps two that are made at the same moment apart.
 

@@ -40,7 +40,7 @@ class Ask:
         return self if self.now >= earliest else Ask(self.actor, self.workflow, earliest, self.once)
 
 
-def line(ask: Ask, kind: ActivityKind, body: str | None = None, **meta: Any) -> Activity:
+def line(ask: Ask, kind: ActivityKind, body: str | None = None, /, **meta: Any) -> Activity:
     return Activity(uid=new_uid(), kind=kind, body=body, meta=meta, actor=ask.actor.uid, at=ask.now)
 
 

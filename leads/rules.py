@@ -1,9 +1,11 @@
 """What may be done with a lead, besides moving it (`leads.gate`) and its tasks (`leads.tasks`)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from lead_crm.access import Actor
+from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed
 from leads.documents import CONTACTS, Fields, Lead
 from leads.gate import begin
@@ -120,7 +122,7 @@ def edit(lead: Lead, changes: dict[str, Any], ask: Ask) -> Lead:
 
 
 def _edited(lead: Lead, values: dict[str, Any], ask: Ask) -> Lead:
-    different = [name for name, value in values.items() if _plain(getattr(lead, name)) != _plain(value)]
+    different = [name for name, value in values.items() if not same(_plain(getattr(lead, name)), _plain(value))]
     if not different:
         return lead
     said = line(ask, "field_change", fields=sorted(_said(lead, values, different)))
@@ -141,7 +143,7 @@ def _said(lead: Lead, values: dict[str, Any], different: Sequence[str]) -> list[
     names = [{"follow_up_wish": "next_follow_up_at"}.get(name, name) for name in different if name != "fields"]
     if "fields" in different:
         old, new = lead.fields, values["fields"]
-        names += [f"fields.{key}" for key in {*old, *new} if old.get(key) != new.get(key)]
+        names += [f"fields.{key}" for key in {*old, *new} if not same(old.get(key), new.get(key))]
     return names
 
 
@@ -199,14 +201,14 @@ def add_activity(lead: Lead, body: ActivityIn, ask: Ask) -> Lead:
     living(lead)
     ask = ask.after(lead)
     said = line(ask, body.kind, body.body, **body.meta)
-    return changed(lead, ask, [said], made=said.uid, **contacted(lead, body.kind, ask))
+    return changed(lead, ask, [said], made=said.uid, **contacted(lead, body.kind, ask.now))
 
 
-def contacted(lead: Lead, kind: str, ask: Ask) -> dict[str, Any]:
+def contacted(lead: Lead, kind: str, at: datetime) -> dict[str, Any]:
     """A call counts, and every contact has a time."""
     values: dict[str, Any] = {}
     if kind in CONTACTS:
-        values["last_contacted_at"] = ask.now
+        values["last_contacted_at"] = max(at, lead.last_contacted_at or at)
     if kind == "call":
         values["call_attempts"] = lead.call_attempts + 1
     return values

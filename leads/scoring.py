@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from disposable_email_domains import blocklist
 
+from lead_crm.documents import Model
 from leads.documents import Heat, ScoreReason
 from workflow.documents import Temperature
 from workflow.scoring import (
@@ -40,6 +41,18 @@ def value_of(lead: dict[str, Any], name: str) -> Any:
     return lead[name] if name in lead else lead["fields"].get(name)
 
 
+def is_filled(value: Any) -> bool:
+    """0 and false are values; an address without a line in it is none."""
+    if isinstance(value, Model):
+        return any(item is not None for item in dict(value).values())
+    return value not in (None, "", [], {})
+
+
+def _text(value: Any) -> str | None:
+    """As rules write it."""
+    return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def score(lead: dict[str, Any], scoring: Scoring, now: datetime) -> tuple[int, list[ScoreReason]]:
     reasons = [ScoreReason(points=scoring.base, reason="base")]
     reasons += [
@@ -57,7 +70,7 @@ def _holds(rule: ScoreRule, lead: dict[str, Any], now: datetime) -> bool:
         case SourceRule():
             return bool(lead["source"] in rule.any_of)
         case FilledRule():
-            return bool(value_of(lead, rule.field))
+            return is_filled(value_of(lead, rule.field))
         case BusinessEmailRule():
             return is_business(lead["email"])
         case TagRule():
@@ -65,7 +78,7 @@ def _holds(rule: ScoreRule, lead: dict[str, Any], now: datetime) -> bool:
         case ValueRule():
             value = lead["fields"].get(rule.field)
             values = value if isinstance(value, list) else [value]
-            return any(str(item) in rule.any_of for item in values)
+            return any(_text(item) in rule.any_of for item in values)
         case AgeRule():
             return bool((now - lead["created_at"]).days >= rule.min_days)
 

@@ -1,6 +1,6 @@
 """Words of a lead, and words of a query: what is found by equality in an index is found fast.
 
-Each word is stored with its beginnings of two to ten letters. Accents and case are folded away.
+Each word is stored with its beginnings of two to twelve letters. Accents and case are folded away.
 """
 
 import re
@@ -12,7 +12,7 @@ from lead_crm import contact
 from leads.documents import Lead
 from workflow.workflow import Workflow
 
-SHORTEST, LONGEST = 2, 10
+SHORTEST, LONGEST = 2, 12
 MOST_GRAMS: Final = 400
 MOST_WORDS: Final = 8
 WORD: Final = re.compile(r"[^\W_]+")
@@ -36,16 +36,14 @@ def beginnings(word: str, shortest: int = SHORTEST) -> Iterator[str]:
 
 
 def grams(lead: Lead, workflow: Workflow, region: str) -> list[str]:
-    """All that the lead is found by."""
-    found: dict[str, None] = {}
+    """All that the lead is found by; what names it exactly comes first, so that no limit cuts it off."""
+    found: dict[str, None] = dict.fromkeys(_uid_grams(lead.uid))
+    found.update(dict.fromkeys(fold(email) for email in _emails(lead)))
+    for phone in _phones(lead):
+        found.update(dict.fromkeys(_phone_grams(phone, region)))
     for text in _texts(lead, workflow):
         for word in words(text):
             found.update(dict.fromkeys(beginnings(word)))
-    for email in _emails(lead):
-        found[fold(email)] = None
-    for phone in _phones(lead):
-        found.update(dict.fromkeys(_phone_grams(phone, region)))
-    found.update(dict.fromkeys(_uid_grams(lead.uid)))
     return list(found)[:MOST_GRAMS]
 
 
@@ -85,29 +83,43 @@ def _uid_grams(uid: str) -> Iterator[str]:
 
 
 def asked(text: str, region: str) -> list[list[str]]:
-    """What a query asks for: each word may be found in one of several spellings; all words must be found."""
+    """What a query asks for: groups of spellings. A lead is found if it has one of each; the rarest leads."""
     whole = fold(text.strip())
     if PHONE.fullmatch(whole):
-        return [_phone_spellings(whole, region)]
-    tokens = [_spellings(part) for part in whole.split()[:MOST_WORDS]]
-    return sorted((token for group in tokens for token in group), key=lambda spelling: -len(spelling[0]))
+        return _ordered([[*_phone_spellings(whole, region), word] for word in words(whole)])
+    return _ordered([group for part in whole.split()[:MOST_WORDS] for group in _spellings(part)])
+
+
+def _ordered(groups: list[list[str]]) -> list[list[str]]:
+    """The longest first: it is likely the rarest, and the one that is looked up."""
+    return sorted(groups, key=lambda group: -len(group[0]))
 
 
 def _spellings(part: str) -> list[list[str]]:
-    """An address or a number is one word; anything else falls into its words."""
+    """An address is one word. A uid may be typed in part. Anything else falls into its words."""
     if "@" in part and not part.endswith("@") and "." in part.rpartition("@")[2]:
         return [[part]]
-    found = [[word] for word in words(part)]
-    if len(found) > 1 and any(c.isdigit() for c in part):
-        return [[part]]
-    return found
+    found = words(part)
+    if len(found) < 2 or not found[-1].isdigit():
+        return [_shortened(word) for word in found]
+    head = part.rpartition("-")[0]
+    return [[part, found[-1]], *([*_shortened(word), part, head] for word in found[:-1])]
+
+
+def _shortened(word: str) -> list[str]:
+    """Beginnings are stored up to a length; what is typed beyond it narrows no further."""
+    return [word] if len(word) <= LONGEST else [word, word[:LONGEST]]
 
 
 def _phone_spellings(text: str, region: str) -> list[str]:
+    """The whole number with its country code, or the beginning of what is dialled at home."""
     number = contact.digits(text)
-    spellings = [number, number.lstrip("0"), contact.national(text, region), contact.international(text, region)]
-    if number.startswith("00"):
-        spellings.append(contact.international("+" + number[2:], region))
+    if number.startswith("00") and not text.startswith("+"):
+        text = f"+{number[2:]}"
+    if text.startswith("+"):
+        spellings = [contact.international(text, region), contact.digits(text), contact.national(text, region)]
+    else:
+        spellings = [contact.national(text, region), number, number.lstrip("0"), contact.international(text, region)]
     return list(dict.fromkeys(spelling for spelling in spellings if spelling))
 
 

@@ -53,11 +53,13 @@ def transition(
 def move_card(body: KanbanMoveIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
     def rule(lead: Lead, ask: Ask) -> Lead:
         gate.target(ask, body.to_stage)
-        return gate.move(lead, Move(body.to_stage, body.note, body.reason, rank=_rank(lead)), ask)
+        return gate.move(lead, Move(body.to_stage, body.note, body.reason, rank=_rank(lead, ask)), ask)
 
-    def _rank(lead: Lead) -> str | None:
+    def _rank(lead: Lead, ask: Ask) -> str | None:
         if anchor := body.before or body.after:
-            return placing.rank(lead, anchor, above=bool(body.before), stage=body.to_stage, neighbours=neighbours)
+            return placing.rank(
+                lead, anchor, above=bool(body.before), stage=body.to_stage, neighbours=neighbours, now=ask.now
+            )
         return None
 
     neighbours: dict[str, mongo.Row] = {}

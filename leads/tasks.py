@@ -85,7 +85,9 @@ def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask) -> Lead:
     ask = ask.after(lead)
     values = _completion(task, body, ask)
     said = line(ask, "task", f"Completed: {task.title}", task=uid, status="completed", outcome=body.outcome)
-    return changed(lead, ask, [said], tasks=_with(lead, task, **values), **contacted(lead, task.kind, ask))
+    return changed(
+        lead, ask, [said], tasks=_with(lead, task, **values), **contacted(lead, task.kind, values["completed_at"])
+    )
 
 
 def _completion(task: Task, body: CompleteIn, ask: Ask) -> dict[str, Any]:

@@ -40,6 +40,7 @@ BATCH: Final = 1_000
 MANY: Final = 50_000  # from here on several processes are worth their start
 SHARED: Final = 5_000  # from here on leads share lives
 SHARING: Final = 25
+MILLISECOND: Final = timedelta(milliseconds=1)
 YEAR: Final = timedelta(days=365)
 MOST_MOVES: Final = 6
 
@@ -139,7 +140,7 @@ def _batch(scene: Scene, job: _Job) -> list[Lead]:
 def _born(i: int, total: int, now: datetime, dice: random.Random) -> datetime:
     """In order, over the last year, more and more of them."""
     ago = YEAR * (1 - (i + dice.random()) / total) ** 1.4
-    moment: datetime = now - ago - timedelta(milliseconds=1)
+    moment: datetime = now - ago - MILLISECOND
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -197,7 +198,7 @@ class Life:
         return usable[-1].again(_particulars(usable[-1].lead, number, born, dice), born)
 
     def _ask(self, **later: float) -> Ask:
-        self.at += timedelta(**later)
+        self.at += timedelta(milliseconds=int(timedelta(**later) / MILLISECOND))
         return self.scene.ask(self.owner or self.scene.system, self.at)
 
     def _touched(self, lead: Lead) -> Lead:
@@ -237,9 +238,10 @@ class Life:
         config, dice, needed = self.scene.workflow.config, self.dice, self.scene.needed
         lead_type = dice.choice(config.lead_types).key if config.lead_types else None
         sources = [s.key for s in config.sources if not s.lead_types or lead_type in s.lead_types]
+        tags = TAGS if config.tags is None else config.tags
         values: Row = {
             "lead_type": lead_type, "center": self.center, "source": dice.choice(sources) if sources else None,
-            "tags": dice.sample(config.tags or TAGS, dice.choice((0, 0, 1, 1, 2))) if config.tags != [] else [],
+            "tags": dice.sample(tags, min(len(tags), dice.choice((0, 0, 1, 1, 2)))),
             "priority": dice.choice(config.priorities).key if config.priorities else None,
             "message": dice.choice(ASKED), "assigned_to": [self.owner.uid] if self.owner else [],
             "fields": self._fields(lead_type),

@@ -1,5 +1,6 @@
 """Invented people, firms and field values."""
 
+import math
 import random
 from typing import Any, Final
 
@@ -97,8 +98,8 @@ def invented(definition: FieldDefinition, number: int, dice: random.Random, who:
 
 
 def _number(definition: Any, number: int, dice: random.Random) -> Any:
-    low = int(float(definition.min or 0))
-    high = int(float(definition.max)) if definition.max is not None else low + 100_000
+    low = math.ceil(float(definition.min or 0))
+    high = low + 100_000 if definition.max is None else math.floor(float(definition.max))
     value = low + number if definition.unique else dice.randint(low, max(low, high))
     if isinstance(definition, kinds.MoneyField):
         return {"amount": value, "currency": dice.choice(CURRENCIES)}

@@ -17,6 +17,8 @@ from management import accounts
 
 GRACE_SECONDS: Final = 20
 CHECK_EVERY_SECONDS: Final = 1.0
+MOST_STARTS: Final = 3  # within GIVEN_UP_SECONDS
+GIVEN_UP_SECONDS: Final = 15.0
 
 Say = Callable[[str], object]
 
@@ -66,17 +68,19 @@ def _web(host: str, port: int, workers: int, uri: str) -> "subprocess.Popen[byte
 
 
 def _supervise(uri: str, start: Callable[[str], "subprocess.Popen[bytes]"]) -> int:
-    web = start(uri)
+    """Both are started again when they die; but a web server that cannot live is given up."""
+    web, starts = start(uri), [time.monotonic()]
     try:
-        while web.poll() is None:
+        while True:
             time.sleep(CHECK_EVERY_SECONDS)
-            if settings.MONGODB_URI:
+            address = uri if settings.MONGODB_URI else mongod.ensure_alive(settings.DATA_DIR)
+            if web.poll() is None and address == uri:
                 continue
-            address = mongod.ensure_alive(settings.DATA_DIR)
-            if address != uri:
-                _end(web)
-                uri, web = address, start(address)
-        return web.returncode
+            if len([moment for moment in starts if moment > time.monotonic() - GIVEN_UP_SECONDS]) >= MOST_STARTS:
+                return web.returncode or 1
+            _end(web)
+            uri, web = address, start(address)
+            starts.append(time.monotonic())
     finally:
         _end(web)
 

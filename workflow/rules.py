@@ -59,6 +59,9 @@ def config_faults(workflow: Workflow) -> list[Fault]:
     for i, source in enumerate(config.sources):
         faults += _unknown(f"/sources/{i}/lead_types", source.lead_types, types, "lead type")
     for i, field in enumerate(config.variables):
+        if field.field_key in ATTRIBUTES:
+            detail = f"Every lead has {field.field_key} already: choose another key."
+            faults.append(Fault(f"/variables/{i}/field_key", "reserved", detail))
         faults += _unknown(f"/variables/{i}/lead_types", field.lead_types, types, "lead type")
     for i, kind in enumerate(config.task_kinds):
         faults += [_in_task_kind(i, fault) for fault in check_definitions(kind.fields)]
@@ -143,7 +146,8 @@ def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
     faults, seen = [], set()
     for i, template in enumerate(stage.task_templates):
         at = f"/task_templates/{i}"
-        faults += _unknown(at, [template.kind], workflow.task_kinds, "task kind")
+        if template.kind not in workflow.task_kinds:
+            faults.append(Fault(f"{at}/kind", "unknown_task_kind", f"There is no task kind {template.kind}."))
         if template.uid in seen:
             faults.append(Fault(f"{at}/uid", "repeated", f"{template.uid} stands here twice."))
         seen.add(template.uid)

@@ -118,7 +118,9 @@ def test_an_order_is_usual_only_if_the_list_has_it(cast: Cast, sort: str) -> Non
     assert (set_so.status_code == 200) == (cast.alice.get(f"/api/leads/?sort={sort}").status_code == 200)
 
 
-@pytest.mark.parametrize("sort", ["moon", "--score", "score,name", "fields.budget", "field.moon", "$natural", "uid", "_id"])
+@pytest.mark.parametrize(
+    "sort", ["moon", "--score", "score,name", "fields.budget", "field.moon", "$natural", "uid", "_id"]
+)
 def test_unknown_orders_are_refused(cast: Cast, sort: str) -> None:
     assert cast.alice.get(f"/api/leads/?sort={sort}").status_code == 422
 

@@ -13,7 +13,7 @@ WORK = SEE | {"lead.create", "lead.edit", "lead.move", "lead.close", "task.edit"
 LEAD = WORK | {"lead.assign", "lead.bulk", "lead.export", "lead.merge", "lead.archive", "report.view"}
 TABLE: dict[str, tuple[Any, set[str]]] = {
     "super_admin": ("center", set(PERMISSIONS)),
-    "center_admin": ("center", LEAD | {"lead.force", "people.edit", "audit.view"}),
+    "center_admin": ("center", LEAD | {"lead.force", "lead.erase", "people.edit", "audit.view"}),
     "manager": ("center", LEAD), "agent": ("own", WORK), "counsellor": ("center", WORK),
     "trainer": ("tasks", {"lead.view", "task.complete:intro_visit"}),
     "viewer": ("center", SEE | {"report.view"}), "integration": ("center", set()),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads.ranking import between, bottom, top
+from leads.ranking import below, between, bottom, top
 from tests.rules.making import NOW, later
 
 moments = st.integers(-(10**9), 10**9).map(lambda seconds: later(seconds=seconds))
@@ -46,9 +46,11 @@ def test_keys_stay_short_under_ordinary_use() -> None:
 
 def test_keys_stay_short_when_every_card_is_dropped_at_the_end_of_the_column() -> None:
     last = bottom(NOW, "abcdef1")
-    for _ in range(100):
-        last = between(last, None, "abcd1")
-    assert len(last) < 100
+    for second in range(1, 100):
+        dropped = below(last, None, "abcd1", later(seconds=second))
+        assert last < dropped
+        last = dropped
+    assert len(last) < 20
 
 
 def test_what_enters_later_goes_below_what_was_dropped_last() -> None:

@@ -41,13 +41,13 @@ def test_every_type_of_field_definition(kind: str) -> None:
 
 
 def test_a_config_with_all_there_is() -> None:
-    variables = [{"field_key": kind, "field_type": kind} | FIELDS[kind] for kind in FIELDS]
+    variables = [{"field_key": f"my_{kind}", "field_type": kind} | FIELDS[kind] for kind in FIELDS]
     workflow = flow(
         variables=variables, lead_types=[{"key": "sales", "label": "S"}], sources=[{"key": "s", "label": "S"}],
         priorities=[{"key": "p", "label": "P", "default": True}], tags=["t"], default_sort="-score",
         close_reasons=[{"key": "c", "label": "C"}], lead_id={"period": "year"}, temperature=None, scoring={"rules": [
             {"when": "age", "min_days": 3, "points": -5},
-            {"when": "value", "field": "select", "any_of": ["a"], "points": 1},
+            {"when": "value", "field": "my_select", "any_of": ["a"], "points": 1},
             *Settings().scoring.model_dump()["rules"],
         ]},
     )  # fmt: skip

@@ -1,0 +1,87 @@
+"""MONGODB_URI=mongomock:// - for a quick look: plain reads and writes work, the board says what it needs."""
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+
+from lead_crm import mongo
+from lead_crm.documents import now
+from management import setup
+from tests.api.steps import codes, go, listed, read, ready, uids, walked
+from tests.cast import NORTH, Cast, lead
+from tests.conftest import forget_everything
+
+
+@pytest.fixture
+def cast(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
+    """The standing cast, in memory. The client of the real server is put aside meanwhile."""
+    monkeypatch.setattr(settings, "MONGODB_URI", "mongomock://")
+    monkeypatch.setattr(mongo, "client", functools.cache(mongo.client.__wrapped__))
+    monkeypatch.setattr(mongo, "_collection", functools.cache(mongo._collection.__wrapped__))
+    forget_everything()
+    setup.prepare("default", now=now())
+    yield Cast()
+    forget_everything()
+
+
+def test_a_lead_is_created_read_and_edited(cast: Cast) -> None:
+    made = lead(cast.alice, email="ada@example.com")
+    assert read(cast.alice, made["uid"]) == made
+    after = cast.alice.patch(f"/api/leads/{made['uid']}/", {"company": "Mill"})
+    assert (after.json()["company"], after["ETag"]) == ("Mill", '"2"')
+    assert cast.charlie.get(f"/api/leads/{made['uid']}/").status_code == 404
+
+
+def test_leads_are_listed_filtered_and_searched(cast: Cast) -> None:
+    made = [lead(cast.alice, name=f"Lead {n}", tags=["tea"] if n % 2 else [])["uid"] for n in range(5)][::-1]
+    assert uids(walked(cast.alice, "/api/leads/?limit=2")) == made
+    assert uids(listed(cast.alice, "tags=tea")["results"]) == made[1::2]
+    assert uids(listed(cast.alice, "q=lead")["results"]) == made
+    assert uids(listed(cast.alice, "sort=-score")["results"])
+    assert listed(cast.root, f"center={NORTH}&limit=2")["count"] == 5
+
+
+def test_a_lead_moves_through_the_gate(cast: Cast) -> None:
+    waiting = lead(cast.alice)
+    assert go(cast.alice, waiting["uid"], "stage-contacted").status_code == 409
+    moved = go(cast.alice, ready(cast.alice)["uid"], "stage-contacted")
+    assert moved.json()["current_stage"] == "stage-contacted"
+    assert [
+        entry["stage"] for entry in listed(cast.alice, path=f"/api/leads/{moved.json()['uid']}/history/")["results"]
+    ]
+
+
+def test_stale_writers_and_unique_values_are_refused(cast: Cast) -> None:
+    variables = cast.root.get("/api/config/").json()["variables"]
+    unique = {"field_key": "x", "field_type": "text", "unique": True}
+    assert cast.root.patch("/api/config/", {"variables": [*variables, unique]}).status_code == 200
+    made = lead(cast.alice, fields={"budget": "1", "x": "one"})
+    assert cast.alice.patch(f"/api/leads/{made['uid']}/", {"company": "x"}, If_Match='"7"').status_code == 412
+    again = cast.alice.post("/api/leads/", {"name": "Ada", "fields": {"budget": "1", "x": "one"}})
+    assert codes(again) == {("/fields/x", "not_unique")}
+
+
+def test_tasks_activities_and_the_archive_work(cast: Cast) -> None:
+    made = lead(cast.alice)
+    assert cast.alice.post(f"/api/leads/{made['uid']}/activities/", {"body": "x"}).status_code == 201
+    assert cast.alice.post(f"/api/leads/{made['uid']}/tasks/", {"kind": "call"}).status_code == 201
+    assert cast.alice.delete(f"/api/leads/{made['uid']}/").status_code == 204
+    assert listed(cast.alice)["results"] == []
+
+
+@pytest.mark.parametrize("path", ["/api/leads/kanban/", "/api/leads/kanban/?tags=tea"])
+def test_the_board_needs_a_real_server_and_says_so(cast: Cast, path: str) -> None:
+    response = cast.alice.get(path)
+    assert (response.status_code, response.json()["code"]) == (501, "needs_real_mongodb")
+
+
+def test_a_drag_works_or_says_what_it_needs(cast: Cast) -> None:
+    first, second = lead(cast.alice)["uid"], lead(cast.alice)["uid"]
+    body = {"lead": first, "to_stage": "stage-new", "before": second}
+    assert cast.alice.post("/api/leads/kanban/move/", body).status_code in (200, 501)
+
+
+def test_health_is_good(cast: Cast) -> None:
+    assert cast.nobody.get("/health/").json() == {"status": "ok", "database": "ok"}

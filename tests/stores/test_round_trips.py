@@ -1,0 +1,92 @@
+"""How often each operation goes to the database. The workflow is known; who asks is known."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.api.steps import relaxed
+from tests.cast import Cast, lead
+from tests.stores.commands import kinds, name, noted
+
+READS = {"find", "aggregate", "count", "getMore", "distinct"}
+
+
+@pytest.fixture
+def leads(cast: Cast) -> Iterator[list[str]]:
+    """Newest first; and everything is known that is remembered for a moment."""
+    relaxed(cast.root)
+    made = [lead(cast.alice)["uid"] for _ in range(4)][::-1]
+    cast.alice.get(f"/api/leads/{made[0]}/")
+    cast.bob.get("/api/leads/")
+    return made
+
+
+def commands(work: Any) -> list[dict[str, Any]]:
+    with noted() as taken:
+        assert work().status_code in (200, 201)
+    return taken
+
+
+def one_read_one_write(work: Any) -> None:
+    taken = commands(work)
+    assert [name(command) in READS for command in taken] == [True, False], kinds(taken)
+
+
+def test_reading_a_lead_takes_one(cast: Cast, leads: list[str]) -> None:
+    taken = commands(lambda: cast.alice.get(f"/api/leads/{leads[0]}/"))
+    assert [name(command) for command in taken] == ["find"], kinds(taken)
+
+
+def test_a_transition_takes_one_read_and_one_write(cast: Cast, leads: list[str]) -> None:
+    body = {"to_stage": "stage-won"}
+    one_read_one_write(lambda: cast.alice.post(f"/api/leads/{leads[0]}/transition/", body))
+
+
+@pytest.mark.parametrize("where", [{}, {"before": 1}, {"after": 1}])
+@pytest.mark.parametrize("stage", ["stage-new", "stage-won"])
+def test_a_drag_takes_one_read_and_one_write(cast: Cast, leads: list[str], where: dict[str, int], stage: str) -> None:
+    if stage == "stage-won":
+        cast.alice.post(f"/api/leads/{leads[1]}/transition/", {"to_stage": stage})
+    elif not where:
+        return  # nothing is written
+    body = {"lead": leads[3], "to_stage": stage, **{side: leads[number] for side, number in where.items()}}
+    one_read_one_write(lambda: cast.alice.post("/api/leads/kanban/move/", body))
+
+
+def test_editing_takes_one_read_and_one_write(cast: Cast, leads: list[str]) -> None:
+    one_read_one_write(lambda: cast.alice.patch(f"/api/leads/{leads[0]}/", {"company": "Mill"}))
+
+
+def test_an_activity_takes_one_read_and_one_write(cast: Cast, leads: list[str]) -> None:
+    one_read_one_write(lambda: cast.alice.post(f"/api/leads/{leads[0]}/activities/", {"body": "x"}))
+
+
+def test_creating_takes_at_most_three(cast: Cast, leads: list[str]) -> None:
+    taken = commands(lambda: cast.alice.post("/api/leads/", {"name": "Ada", "fields": {"budget": "1"}}))
+    assert len(taken) <= 3, kinds(taken)
+
+
+@pytest.mark.parametrize("query", ["", "?tags=a", "?q=ada", "?assigned_to=me"])
+def test_the_board_takes_exactly_one_aggregation(cast: Cast, leads: list[str], query: str) -> None:
+    for who in (cast.alice, cast.bob, cast.root):
+        who.get("/api/leads/")
+        taken = commands(lambda who=who: who.get(f"/api/leads/kanban/{query}"))
+        assert [name(command) for command in taken] == ["aggregate"], kinds(taken)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "sort=-score", "sort=next_follow_up_at", "sort=name", "tags=a", "q=ada", "limit=2", "offset=1&limit=1",
+     "limit=2&tags=a", "limit=2&sort=name"],
+)  # fmt: skip
+def test_a_list_takes_at_most_two(cast: Cast, leads: list[str], query: str) -> None:
+    taken = commands(lambda: cast.alice.get(f"/api/leads/?{query}"))
+    assert len(taken) <= 2, kinds(taken)
+
+
+def test_a_retried_post_asks_for_its_answer_only(cast: Cast, leads: list[str]) -> None:
+    path, body = f"/api/leads/{leads[0]}/activities/", {"body": "x"}
+    cast.alice.post(path, body, Idempotency_Key="k")
+    taken = commands(lambda: cast.alice.post(path, body, Idempotency_Key="k"))
+    assert kinds(taken) == ["insert idempotency", "find idempotency"]

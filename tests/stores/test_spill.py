@@ -1,0 +1,97 @@
+"""Timelines grow for years: old entries leave the lead, and readers never notice."""
+
+import pytest
+
+from lead_crm import mongo
+from leads.record import FULL, FULL_CHANGES, timeline_uid
+from tests.api.steps import EVERY_STAGE, go, read, relaxed, walked
+from tests.cast import Cast, lead
+
+
+def stored(uid: str) -> mongo.Row:
+    row = mongo.collection("leads").find_one({"type": "lead", "uid": uid})
+    assert row is not None
+    return row
+
+
+def timelines(uid: str) -> int:
+    return mongo.collection("leads").count_documents({"type": "timeline", "uid": {"$regex": f"^{uid}:"}})
+
+
+@pytest.fixture
+def talkative(cast: Cast) -> str:
+    uid = str(lead(cast.alice)["uid"])
+    for number in range(200):
+        assert cast.alice.post(f"/api/leads/{uid}/activities/", {"body": f"{number}"}).status_code == 201
+    return uid
+
+
+def test_a_lead_with_200_activities_stays_small(cast: Cast, talkative: str) -> None:
+    row = stored(talkative)
+    assert len(row["activities"]) <= FULL
+    assert len(row["changes"]) <= FULL_CHANGES
+    assert row["spilled"]["activities"] + len(row["activities"]) == 201
+    shown = read(cast.alice, talkative)
+    assert ([one["body"] for one in shown["activities"]], shown["activities_count"]) == (
+        [f"{n}" for n in range(180, 200)], 201,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 7, 20, 200])
+def test_pages_show_all_once_and_the_newest_first(cast: Cast, talkative: str, limit: int) -> None:
+    shown = walked(cast.alice, f"/api/leads/{talkative}/activities/?limit={limit}")
+    assert [one["body"] for one in shown] == [f"{n}" for n in range(199, -1, -1)] + ["Created"]
+
+
+def test_60_passages_are_told_completely_and_in_order(cast: Cast) -> None:
+    relaxed(cast.root)
+    uid = lead(cast.alice)["uid"]
+    route = [EVERY_STAGE[(n + 1) % 6] for n in range(59)]
+    assert {go(cast.alice, uid, to).status_code for to in route} == {200}
+    assert len(stored(uid)["history"]) <= FULL
+    for limit in (9, 200):
+        told = walked(cast.alice, f"/api/leads/{uid}/history/?limit={limit}")
+        assert [entry["stage"] for entry in told] == ["stage-new", *route]
+    assert read(cast.alice, uid)["history_count"] == 60
+
+
+def test_a_timeline_that_a_crashed_writer_left_changes_nothing_for_readers(cast: Cast, talkative: str) -> None:
+    before = walked(cast.alice, f"/api/leads/{talkative}/activities/")
+    row = stored(talkative)
+    left = {
+        "type": "timeline", "uid": timeline_uid(talkative, row["version"]), "activities": row["activities"][:-20],
+        "history": [], "changes": row["changes"][:-5],
+    }  # fmt: skip
+    mongo.collection("leads").insert_one(left)
+    assert walked(cast.alice, f"/api/leads/{talkative}/activities/") == before
+    assert cast.alice.get(f"/api/leads/{talkative}/activities/").json()["count"] == 201
+
+
+def test_whoever_writes_after_a_crash_finishes_it(cast: Cast) -> None:
+    """The lead is full; the crashed writer has written the timeline document, but not the lead."""
+    uid = lead(cast.alice)["uid"]
+    path = f"/api/leads/{uid}/activities/"
+    while len(stored(uid)["activities"]) < FULL:
+        cast.alice.post(path, {"body": f"{stored(uid)['version']}"})
+    row = stored(uid)
+    mongo.collection("leads").insert_one({
+        "type": "timeline", "uid": timeline_uid(uid, row["version"]), "activities": row["activities"][:-20],
+        "history": row["history"][:-20], "changes": row["changes"][:-5],
+    })  # fmt: skip
+    before = [one["uid"] for one in walked(cast.alice, path)]
+    documents = timelines(uid)
+    said = cast.alice.post(path, {"body": "after the crash"}).json()
+    assert [one["uid"] for one in walked(cast.alice, path)] == [said["uid"], *before]
+    assert timelines(uid) == documents
+
+
+def test_what_differs_is_told_across_timelines(cast: Cast, talkative: str) -> None:
+    cast.alice.patch(f"/api/leads/{talkative}/", {"company": "Mill"})
+    stale = cast.alice.patch(f"/api/leads/{talkative}/", {"email": "a@example.com"}, If_Match='"1"')
+    assert stale.status_code == 412
+    assert "/company" in stale.json()["changed"]
+
+
+def test_timelines_are_no_leads(cast: Cast, talkative: str) -> None:
+    assert cast.root.get("/api/leads/").json()["count"] == 1
+    assert cast.root.get(f"/api/leads/{timeline_uid(talkative, 31)}/").status_code == 404
