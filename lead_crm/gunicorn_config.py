@@ -17,10 +17,7 @@ logger_class = "lead_crm.logs.GunicornLog"
 
 
 def post_worker_init(worker: Any) -> None:
-    """In memory every process has data of its own: the one worker makes it, and says how to sign in."""
-    from lead_crm import mongo
+    """Whatever the first request would have to wait for."""
+    from management import warmup
 
-    if mongo.in_memory():
-        from management import quicklook
-
-        quicklook.prepare()
+    warmup.prepare()

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 UNREACHABLE = (ConnectionFailure, ExecutionTimeout)
 
-_private: dict[str, str] = {}
+_private: dict[str, str] = {}  # the address of the private database; whether it has ever answered
 
 LIVE = [("type", ASCENDING), ("keys.shelf", ASCENDING)]
 HELD = [*LIVE, ("keys.holders", ASCENDING)]
@@ -115,11 +115,15 @@ def ping() -> None:
     """Quickly, whatever the other time limits are: /health must answer in under 200 ms."""
     if in_memory():
         return
+    gone = Unavailable("The database does not answer.")
+    if "answered" in _private and not client().topology_description.has_writable_server():
+        raise gone  # asking would wait half a second for news
     try:
         with pymongo.timeout(0.15):
             client().admin.command("ping")
     except PyMongoError:
-        raise Unavailable("The database does not answer.") from None
+        raise gone from None
+    _private["answered"] = "yes"
 
 
 def forget_client() -> None:

@@ -16,6 +16,7 @@ MAX_DEPTH = 20
 MAX_ARRAY = 10_000
 LARGEST = 2**63 - 1
 CODES = {"extra_forbidden": "unknown_key", "missing": "required", "value_error": "invalid"}
+SAID = {"extra_forbidden": "There is nothing of this name here.", "missing": "This is required."}
 FIELD_PREFIX = "field."
 
 
@@ -100,7 +101,8 @@ def faults(error: ValidationError, data: object, elsewhere: Mapping[str, str] | 
 
 
 def _fault(found: dict[str, Any], data: object, elsewhere: Mapping[str, str]) -> Fault:
-    kind, loc, said = found["type"], found["loc"], found["msg"].removeprefix("Value error, ")
+    kind, loc = found["type"], found["loc"]
+    said = SAID.get(kind, found["msg"].removeprefix("Value error, "))
     pointer = _pointer(loc, data, missing=kind == "missing")
     if kind == "extra_forbidden" and len(loc) == 1 and loc[0] in elsewhere:
         return Fault(pointer, "read_only", f"This cannot be written here: {elsewhere[loc[0]]}.")

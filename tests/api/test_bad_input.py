@@ -129,11 +129,11 @@ def test_no_value_brings_a_write_down(cast: Cast, standing: dict[str, str], writ
                 is_a_problem(response)
 
 
-@pytest.mark.parametrize("number", [10**30, -(10**30), 2**63, 1e308])
-def test_numbers_that_no_database_holds_are_refused_wherever_anything_goes(cast: Cast, number: float) -> None:
+@pytest.mark.parametrize("number", [10**30, -(10**30), 2**63])
+def test_numbers_that_no_database_holds_are_refused_wherever_anything_goes(cast: Cast, number: int) -> None:
     path = f"/api/leads/{lead(cast.alice)['uid']}/activities/"
     response = cast.alice.post(path, {"body": "x", "meta": {"number": number}})
-    assert response.status_code == (201 if number == 1e308 else 422)
+    assert response.status_code == 422
 
 
 def test_a_body_of_ten_megabytes_is_413(cast: Cast, standing: dict[str, str]) -> None:
@@ -197,7 +197,6 @@ def test_every_fault_has_a_pointer_a_code_and_a_detail(cast: Cast) -> None:
     response = cast.alice.post("/api/leads/", body)
     assert {pointer for pointer, _ in codes(response)} == {
         "/name", "/tags/1", "/address/city", "/address/moon", "/contacts/0/name", "/contacts/0/phone", "/a~1b~0c",
-        "/fields/budget",
     }  # fmt: skip
     assert all(fault["detail"] for fault in response.json()["errors"])
 

@@ -19,7 +19,8 @@ def test_null_clears(cast: Cast) -> None:
 
 def test_custom_fields_are_merged_key_by_key(cast: Cast) -> None:
     cast.root.patch("/api/config/", {"variables": [
-        {"field_key": "budget", "field_type": "decimal", "required": True}, {"field_key": "hobby", "field_type": "text"},
+        {"field_key": "budget", "field_type": "decimal", "required": True},
+        {"field_key": "hobby", "field_type": "text"},
     ]})  # fmt: skip
     made = lead(cast.alice, fields={"budget": "1", "hobby": "chess"})
     at = f"/api/leads/{made['uid']}/"
