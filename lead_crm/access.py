@@ -65,6 +65,19 @@ class Actor:
             raise NotAllowed(f"This needs the permission {permission}.", permission=permission)
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody a lead can be given to."""
+
+    uid: str
+    name: str
+    centers: tuple[str, ...]
+    everywhere: bool
+
+    def works_in(self, center: str) -> bool:
+        return self.everywhere or center in self.centers
+
+
 def grant(roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[str]) -> dict[str, Any]:
     """What a set of roles amounts to: the permissions of all of them and the widest of their scopes."""
     held = [ROLES[role] for role in roles]

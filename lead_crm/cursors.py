@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 
 from lead_crm.errors import Fault, Invalid
 
@@ -52,7 +52,7 @@ def wrong() -> Invalid:
 
 def address(request: HttpRequest, **changes: str | int | None) -> str:
     """This address with other query parameters; None leaves one out."""
-    query = QueryDict(request.META.get("QUERY_STRING", ""), mutable=True)
+    query = request.GET.copy()
     for name, value in changes.items():
         query.pop(name, None)
         if value is not None:

@@ -2,28 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from lead_crm import mongo
-from lead_crm.access import DEFAULT_CENTER, ROLES
+from lead_crm.access import DEFAULT_CENTER, ROLES, Person
 
 T = TypeVar("T")
 
 REMEMBERED_SECONDS: Final = 5.0
 _remembered: dict[str, tuple[float, Any]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    uid: str
-    name: str
-    centers: tuple[str, ...]
-    everywhere: bool
-
-    def works_in(self, center: str) -> bool:
-        return self.everywhere or center in self.centers
 
 
 def forget() -> None:

@@ -1,5 +1,6 @@
 """The endpoint contract: stated once with `endpoint`, enforced here, published by `lead_crm.openapi`."""
 
+import functools
 import logging
 import re
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class Contract:
     permission: str | None
     raises: tuple[type[LeadCrmError], ...]
     versioned: bool
-    also: Callable[[dict[str, Any]], list[Fault]] | None
+    also: Callable[..., list[Fault]] | None
 
 
 def endpoint(
@@ -63,12 +64,12 @@ def endpoint(
     query: type[BaseModel] | None = None,
     raises: tuple[type[LeadCrmError], ...] = (),
     versioned: bool = False,
-    also: Callable[[dict[str, Any]], list[Fault]] | None = None,
+    also: Callable[..., list[Fault]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """State a handler's contract. Its name is the operation id, its docstring the documentation.
 
     `versioned`: answers carry the document's version as ETag, and writes accept If-Match.
-    `also`: what else is wrong with a body that its model refuses, so that all faults are told at once.
+    `also(body, actor, **path)`: what else is wrong with a body of which the model refuses a part.
     """
 
     def state(handler: Handler) -> Handler:
@@ -134,7 +135,8 @@ def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpR
     actor = _actor(contract, request, plain)
     raw = _body(plain) if contract.body else b""
     query = _query(contract, plain)
-    body = strict.read_body(contract.body, raw, contract.also) if contract.body else None
+    also = contract.also and functools.partial(contract.also, actor=actor, **path)
+    body = strict.read_body(contract.body, raw, also) if contract.body else None
     call = Call(plain, actor, documents.now(), body, query, _if_match(contract, plain), None)
     key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
     if key is None:

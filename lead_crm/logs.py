@@ -60,6 +60,7 @@ def request_log(
         try:
             if not request.path_info.endswith("/"):  # a trailing slash is optional
                 request.path_info += "/"
+                request.path += "/"
             response = get_response(request)
             response["X-Request-ID"] = request_id.get()
             if isinstance(response, HttpResponse):  # a known length spares the chunked encoding

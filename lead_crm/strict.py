@@ -53,14 +53,24 @@ def _dangers(value: object, pointer: str, depth: int) -> Iterable[Fault]:
                 yield from _dangers(item, f"{pointer}/{escape(key)}", depth + 1)
 
 
-def read_body(model: type[M], body: bytes, also: Callable[[dict[str, Any]], list[Fault]] | None = None) -> M:
-    """The model, or all that is wrong; `also` finds what the model does not know of (custom fields)."""
+def read_body(model: type[M], body: bytes, also: Callable[[M], list[Fault]] | None = None) -> M:
+    """The model, or all that is wrong; `also` finds what only the rules know, in what the model does not refuse."""
     data = parse(body)
     try:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         found = faults(error, data, getattr(model, "elsewhere", {}))
-        raise Invalid([*found, *(also(data) if also else [])]) from None
+        raise Invalid([*found, *(_more(model, data, found, also) if also else [])]) from None
+
+
+def _more(model: type[M], data: dict[str, Any], found: list[Fault], also: Callable[[M], list[Fault]]) -> list[Fault]:
+    wrong = {fault.pointer.split("/")[1] for fault in found if fault.pointer}
+    rest = {key: value for key, value in data.items() if escape(key) not in wrong}
+    try:
+        sound = model.model_validate_json(orjson.dumps(rest), strict=True)
+    except ValidationError:
+        return []
+    return [fault for fault in also(sound) if fault.pointer.split("/")[1:2] not in [[name] for name in wrong]]
 
 
 def read_query(model: type[M], raw: str) -> M:
@@ -70,7 +80,7 @@ def read_query(model: type[M], raw: str) -> M:
 @functools.lru_cache(maxsize=1024)
 def _read_query(model: type[BaseModel], raw: str) -> BaseModel:
     """Cached: programs and boards repeat the same query strings, and the models are frozen."""
-    values = QueryDict(raw)
+    values = QueryDict(raw.encode("iso-8859-1"))  # as WSGI hands it over
     wrong = [
         Fault(f"/{escape(key)}", "repeated", "Give each query parameter once.")
         for key, items in values.lists() if len(items) > 1
@@ -83,6 +93,8 @@ def _read_query(model: type[BaseModel], raw: str) -> BaseModel:
     if wrong:
         raise Invalid(wrong)
     data: dict[str, Any] = dict(values.items())
+    if "field" in data:
+        raise Invalid([Fault("/field", "unknown_parameter", "Name the custom field: field.<key>=.")])
     if "field" in model.model_fields:
         data["field"] = {key[6:]: data.pop(key) for key in list(data) if key.startswith(FIELD_PREFIX)}
     try:

@@ -8,7 +8,7 @@ from lead_crm import cursors
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, NotFound, Refused
 from lead_crm.http import Call, endpoint
-from leads import board, listing, service, shown, store, timeline
+from leads import board, listing, search, service, shown, store, timeline
 from leads.messages import (
     ActivityIn,
     ActivityOut,
@@ -51,14 +51,6 @@ def _written(call: Call[Any, Any], changed: Changed) -> Row:
     return shown.written(lead, workflow=workflow, now=call.now, actor=call.actor)
 
 
-def _field_faults(data: Row) -> list[Fault]:
-    """Of the custom fields in a body that is refused for other reasons."""
-    fields, lead_type = data.get("fields", {}), data.get("lead_type")
-    if not isinstance(fields, dict) or not isinstance(lead_type, str | None):
-        return []
-    return workflow_service.recent().values.convert(fields, lead_type=lead_type)[1]
-
-
 def _who(call: Call[Any, Any]) -> dict[str, Any]:
     return {"actor": call.actor, "now": call.now, "once": call.once}
 
@@ -70,7 +62,7 @@ def _who(call: Call[Any, Any]) -> dict[str, Any]:
     status=201,
     raises=(Conflict,),
     versioned=True,
-    also=_field_faults,
+    also=service.faults_of_new,
 )
 def create_lead(call: Call[LeadIn, None]) -> Row:
     """Create a lead in the first stage.
@@ -94,8 +86,10 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
 
 def _listed(call: Call[None, LeadQuery], workflow: Workflow) -> Row:
     query, order = call.query, listing.order_of(call.query.sort, workflow)
-    plan = listing.plan(query, order, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
-    found = listing.find(query, plan, _projection(query))
+    asked = {"actor": call.actor, "workflow": workflow, "now": call.now, "region": settings.DEFAULT_REGION}
+    found = listing.find(query, listing.plan(query, order, **asked), _projection(query))
+    if not found.rows and query.q and search.is_exact(query.q):
+        found = listing.find(query, listing.plan(query, order, **asked, loosely=True), _projection(query))
     rows = [shown.listed(row, workflow=workflow, now=call.now, actor=call.actor) for row in found.rows]
     count, capped = listing.count(query, found)
     return {
@@ -141,7 +135,10 @@ def read_lead(call: Call[None, None], uid: str) -> Row:
     return shown.whole(row, workflow=workflow_service.recent(), now=call.now, actor=call.actor)
 
 
-@endpoint(permission="lead.edit", body=LeadPatch, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(
+    permission="lead.edit", body=LeadPatch, returns=LeadOut, raises=(Conflict,), versioned=True,
+    also=service.faults_of_edit,
+)  # fmt: skip
 def edit_lead(call: Call[In, None], uid: str) -> Row:
     """Change a lead: only what is sent changes, null clears (merge patch). Moving is not changing: see `transition`."""
     return _written(
@@ -207,19 +204,19 @@ def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
 @endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True)
 def complete_task(call: Call[CompleteIn, None], uid: str, task: str) -> Row:
     """Complete a task, with what its kind asks for. Needs `task.complete`, or `task.complete:<kind>`."""
-    return _written(call, service.complete_task(uid, task, call.body, **_who(call)))
+    return _written(call, service.complete_task(uid, task, call.body, **_who(call), if_match=call.if_match))
 
 
 @endpoint(permission="task.edit", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True)
 def reopen_task(call: Call[Nothing, None], uid: str, task: str) -> Row:
     """Make a closed task pending again."""
-    return _written(call, service.reopen_task(uid, task, **_who(call)))
+    return _written(call, service.reopen_task(uid, task, **_who(call), if_match=call.if_match))
 
 
 @endpoint(permission="task.edit", body=NotesIn, returns=LeadOut, raises=(Conflict,), versioned=True)
 def cancel_task(call: Call[NotesIn, None], uid: str, task: str) -> Row:
     """Cancel a pending task. A required one still blocks the lead."""
-    return _written(call, service.cancel_task(uid, task, call.body.notes, **_who(call)))
+    return _written(call, service.cancel_task(uid, task, call.body.notes, **_who(call), if_match=call.if_match))
 
 
 def _timeline(call: Call[None, PageQuery], uid: str, what: timeline.What, *, newest_first: bool) -> Row:
@@ -303,13 +300,15 @@ def _cards(call: Call[None, ColumnQuery], workflow: Workflow, stage: str) -> Row
     }
 
 
-@endpoint(permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused, NotFound), versioned=True)
+@endpoint(
+    permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused, NotFound, NeedsServer), versioned=True
+)
 def move_card(call: Call[KanbanMoveIn, None]) -> Row:
     """Drag and drop: into another column through the gate, or to another place in its own."""
     return _written(call, service.move_card(call.body, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="workflow.edit", query=DeleteStageQuery, status=204, raises=(Conflict, Locked))
+@endpoint(permission="workflow.edit", query=DeleteStageQuery, status=204, raises=(Conflict, Locked), versioned=True)
 def delete_stage(call: Call[None, DeleteStageQuery], uid: str) -> None:
     """Delete a stage. Its leads go to `move_to`; a stage that history names is archived instead."""
-    service.delete_stage(uid, move_to=call.query.move_to, actor=call.actor, now=call.now)
+    service.delete_stage(uid, move_to=call.query.move_to, actor=call.actor, now=call.now, if_match=call.if_match)

@@ -33,7 +33,7 @@ def match(query: BoardQuery, *, actor: Actor, workflow: Workflow, now: datetime,
     base = where.narrow(visible(actor, where.shelves, query.center))
     if query.q and query.q.strip():
         # Either index may be the better one for a word; within `base` the database is free to choose.
-        first, *others = search.asked(query.q, region) or [[""]]
+        first, *others = search.asked(query.q, region, loosely=True) or [[""]]
         base["keys.grams"] = search.any_of(first)
         for spellings in others:
             where.also({"keys.grams": search.any_of(spellings)})

@@ -185,6 +185,7 @@ class Timeline(Model):
     """Entries that a lead no longer carries itself. The uid is `<lead>:<the version they left it at>`."""
 
     uid: str
+    start: Spilled = Field(description="How many entries of the lead are older than these.")
     activities: list[Activity] = []
     history: list[HistoryEntry] = []
     changes: list[ChangeSet] = []

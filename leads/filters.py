@@ -1,5 +1,6 @@
 """Filters of lists, boards and exports as conditions on documents."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -8,6 +9,7 @@ from bson import Decimal128
 
 from lead_crm.access import NOBODY, Actor, Shelves
 from lead_crm.errors import Fault, Invalid
+from leads.keys import NO_FOLLOW_UP
 from leads.messages import Filters
 from leads.shown import HOT
 from workflow.fields import DecimalField, FieldDefinition, MoneyField
@@ -67,7 +69,16 @@ def where(query: Filters, *, actor: Actor, workflow: Workflow, now: datetime) ->
         stale = _stale(workflow, now)
         found.also(stale if query.stale else {"$nor": [stale]})
     _fields(found, query, workflow)
+    if query.q and not actor.may("lead.pii"):
+        _seen_words(found, query.q)
     return found
+
+
+def _seen_words(found: Where, text: str) -> None:
+    """Who does not see personal fields finds by what is seen alone."""
+    for word in text.split():
+        pattern = {"$regex": re.escape(word), "$options": "i"}
+        found.also({"$or": [{name: pattern} for name in ("name", "company", "uid")]})
 
 
 def _any(values: list[Any]) -> Any:
@@ -121,6 +132,8 @@ def _times(found: Where, query: Filters) -> None:
             bounds["$gte"] = _moment(start, first=True)
         if (end := getattr(query, f"{name}_to")) is not None:
             bounds["$lte"] = _moment(end, first=False)
+        if path == "keys.follow_up" and bounds:
+            bounds.setdefault("$lt", NO_FOLLOW_UP)
         if bounds:
             found.ranges[path] = bounds
 

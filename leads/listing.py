@@ -4,7 +4,7 @@ The index of the sort order is always named. What it does not cover is examined 
 10,000 of them for a page; then the answer says that it is partial, and its `next` goes on from there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,9 +15,9 @@ from lead_crm.access import Actor, visible
 from lead_crm.errors import Fault, Invalid
 from leads import counting, filters, search
 from leads.filters import Where
-from leads.keys import NO_FOLLOW_UP
 from leads.messages import Filters, LeadQuery
-from workflow.fields import DecimalField
+from workflow.fields import DecimalField, FieldDefinition, MoneyField
+from workflow.rules import UNSORTED
 from workflow.workflow import Workflow
 
 CANDIDATES: Final = 10_000
@@ -37,19 +37,32 @@ class Order:
     tie: int = 1  # direction of _id
     kinds: tuple[type, ...] = (str, int, float, bool, datetime, type(None))
     number: bool = False  # kept as text, sorted as a number
+    dense: bool = False  # thousands of leads may share a value
 
 
 INDEXED: Final = {
     "-created_at": Order("-created_at", "created_at", -1, "newest", -1, (datetime,)),
     "created_at": Order("created_at", "created_at", 1, "newest", 1, (datetime,)),
-    "-score": Order("-score", "score", -1, "score", 1, (int,)),
-    "score": Order("score", "score", 1, "score", -1, (int,)),
-    "next_follow_up_at": Order("next_follow_up_at", "keys.follow_up", 1, "follow_up", 1, (datetime,)),
+    "-score": Order("-score", "score", -1, "score", 1, (int,), dense=True),
+    "score": Order("score", "score", 1, "score", -1, (int,), dense=True),
+    "next_follow_up_at": Order("next_follow_up_at", "keys.follow_up", 1, "follow_up", 1, (datetime,), dense=True),
 }
 PATHS: Final = {
     "updated_at": "updated_at", "name": "name", "stage_entered_at": "stage_entered_at",
     "expected_close_on": "expected_close_on", "next_follow_up_at": "next_follow_up_at",
 }  # fmt: skip
+
+
+Walk = list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: behind this lead, or before it."""
+
+    backwards: bool
+    value: Any
+    tie: ObjectId
 
 
 @dataclass(slots=True)
@@ -58,8 +71,25 @@ class Plan:
     rest: Row  # examined in each candidate
     order: Order
     hint: str
-    walk: list[tuple[str, int]]  # the order in which the index is walked
-    after: Row = field(default_factory=dict)
+    walk: Walk  # the order in which the index is walked
+    place: Place | None = None
+
+    @property
+    def walked(self) -> bool:
+        return self.order.path == self.walk[0][0]
+
+    @property
+    def sign(self) -> int:
+        return -1 if self.place and self.place.backwards else 1
+
+    def stretches(self) -> list[tuple[Row, Walk]]:
+        """What to walk, one after the other, from the place on."""
+        walk = [(path, direction * self.sign) for path, direction in self.walk]
+        if self.place is None:
+            return [(self.base, walk)]
+        parts = [_both(self.base, part) for part in _beyond(self.order, self.place)]
+        # All of the first have one value: only without it in the order does the planner merge them unsorted.
+        return [(parts[0], walk[1:]), (parts[1], walk)] if self.order.dense else [(parts[0], walk)]
 
 
 @dataclass(slots=True)
@@ -80,19 +110,29 @@ def order_of(sort: str | None, workflow: Workflow) -> Order:
     if plain in PATHS:
         return Order(name, PATHS[plain], direction)
     if key != plain and key in workflow.field_keys:
-        number = isinstance(workflow.field(key), DecimalField)
-        return Order(name, f"fields.{key}", direction, number=number)
+        return _of_field(name, workflow.field(key), direction)
     known = ", ".join(sorted({*PATHS, *(n.lstrip("-") for n in INDEXED)}))
     raise Invalid(
         [Fault("/sort", "unknown_sort", f"Sort by one of: {known}, or field.<key>; - in front turns it round.")]
     )
 
 
-def plan(query: Filters, order: Order, *, actor: Actor, workflow: Workflow, now: datetime, region: str) -> Plan:
+def _of_field(name: str, definition: FieldDefinition, direction: int) -> Order:
+    if definition.field_type in UNSORTED:
+        raise Invalid([Fault("/sort", "unknown_sort", f"{definition.field_type} fields have no order.")])
+    amount = ".amount" if isinstance(definition, MoneyField) else ""
+    path = f"fields.{definition.field_key}{amount}"
+    return Order(name, path, direction, number=isinstance(definition, DecimalField))
+
+
+def plan(
+    query: Filters, order: Order, *, actor: Actor, workflow: Workflow, now: datetime, region: str, loosely: bool = False
+) -> Plan:
     where = filters.where(query, actor=actor, workflow=workflow, now=now)
     base = where.narrow(visible(actor, where.shelves, query.center))
     if query.q and query.q.strip():
-        return _searched(query.q, base, where, order, region)
+        groups = search.asked(query.q, region, loosely=loosely)
+        return _searched(groups, base, where, order)
     held = "keys.holders" in base
     name, walk = _walk(order, held)
     if held and not name.endswith("_held"):
@@ -103,7 +143,7 @@ def plan(query: Filters, order: Order, *, actor: Actor, workflow: Workflow, now:
     return Plan(base, where.all(), order, name, walk)
 
 
-def _walk(order: Order, held: bool) -> tuple[str, list[tuple[str, int]]]:
+def _walk(order: Order, held: bool) -> tuple[str, Walk]:
     """The index that has the order; for people who see their own leads that of holders, where there is one."""
     if order.index in (None, "newest"):
         ours = order if order.index else INDEXED["-created_at"]
@@ -111,12 +151,12 @@ def _walk(order: Order, held: bool) -> tuple[str, list[tuple[str, int]]]:
     return str(order.index), [(order.path, order.direction), ("_id", order.tie)]
 
 
-def _searched(text: str, base: Row, where: Where, order: Order, region: str) -> Plan:
+def _searched(groups: list[list[str]], base: Row, where: Where, order: Order) -> Plan:
     """The longest word leads, because it is likely the rarest; the others are examined."""
     rest = where.all()
     if "keys.holders" in base:
         rest["keys.holders"] = base.pop("keys.holders")
-    first, *others = search.asked(text, region) or [[""]]
+    first, *others = groups or [[""]]
     base["keys.grams"] = search.any_of(first)
     if others:
         rest.setdefault("$and", []).extend({"keys.grams": search.any_of(spellings)} for spellings in others)
@@ -125,36 +165,53 @@ def _searched(text: str, base: Row, where: Where, order: Order, region: str) -> 
 
 
 def find(query: LeadQuery, made: Plan, projection: dict[str, int]) -> Found:
-    backwards = False
+    if query.cursor and query.offset:
+        raise Invalid([Fault("/offset", "not_both", "Send a cursor or an offset, not both.")])
     if query.cursor:
-        backwards, value, tie = _cursor(query.cursor, made.order)
-        made.after = _beyond(made.order, value, tie, backwards)
-    walked = made.order.path == made.walk[0][0]
-    rows = _walked(made, query, projection, backwards) if walked else _sorted(made, query, projection, backwards)
-    return _page(rows, query, made, backwards, walked)
+        made.place = _place(query.cursor, made.order)
+    rows, edge = _walked(made, query, projection) if made.walked else _sorted(made, query, projection)
+    return _page(rows, edge, query, made)
 
 
-def _cursor(text: str, order: Order) -> tuple[bool, Any, ObjectId]:
+def _place(text: str, order: Order) -> Place:
     name, backwards, value, tie = cursors.decode(text, [str, bool, order.kinds, ObjectId])
     if name != order.name:
         raise Invalid([Fault("/cursor", "wrong_cursor", "This cursor belongs to another sort order.")])
-    return backwards, value, tie
+    return Place(backwards, value, tie)
 
 
-def _beyond(order: Order, value: Any, tie: ObjectId, backwards: bool) -> Row:
-    """Past one place in the order, in the form that lets the index start there ($or would sort in memory)."""
-    path, down = order.path, (order.direction < 0) != backwards
-    tie_down = (order.tie < 0) != backwards
-    bound = {path: {"$lte" if down else "$gte": value}}
-    return {**bound, "$nor": [{path: value, "_id": {"$gte" if tie_down else "$lte": tie}}]}
+def _beyond(order: Order, place: Place) -> list[Row]:
+    """Past one place in the order, in forms that let the index start there ($or would sort in memory)."""
+    down, tie_down = (order.direction < 0) != place.backwards, (order.tie < 0) != place.backwards
+    if order.dense:  # first those that share its value, and where they do not suffice, the others
+        same = {order.path: place.value, "_id": {"$lt" if tie_down else "$gt": place.tie}}
+        return [same, {order.path: {"$lt" if down else "$gt": place.value}}]
+    passed = {order.path: place.value, "_id": {"$gte" if tie_down else "$lte": place.tie}}
+    return [{order.path: {"$lte" if down else "$gte": place.value}, "$nor": [passed]}]
 
 
-def _walked(made: Plan, query: LeadQuery, projection: dict[str, int], backwards: bool) -> list[Row]:
+def _both(base: Row, stretch: Row) -> Row:
+    """Two bounds of one path are both wanted; the planner intersects them."""
+    shared = base.keys() & stretch.keys()
+    bounds = [{path: part[path]} for path in shared for part in (base, stretch)]
+    merged = {key: value for key, value in (base | stretch).items() if key not in shared}
+    return merged | ({"$and": bounds} if bounds else {})
+
+
+def _walked(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[list[Row], Row | None]:
+    """The rows, and the last candidate where there were too many to examine them all."""
+    rows: list[Row] = []
+    for match, walk in made.stretches():
+        rows += _along(made, match, walk, query.limit + 1 - len(rows), query.offset or 0, projection)
+        if len(rows) > query.limit:
+            return rows, None
+        if made.rest and (edge := _boundary(made, match, walk)):
+            return rows, edge
+    return rows, None
+
+
+def _along(made: Plan, match: Row, walk: Walk, limit: int, skip: int, projection: dict[str, int]) -> list[Row]:
     """Along the index; only what it does not answer is examined."""
-    sign = -1 if backwards else 1
-    walk = [(path, direction * sign) for path, direction in made.walk]
-    match = _both(made.base, made.after)
-    limit, skip = query.limit + 1, query.offset or 0
     fields = {**projection, "_id": 1, made.order.path: 1}
     leads = mongo.collection("leads")
     if not made.rest:
@@ -166,82 +223,74 @@ def _walked(made: Plan, query: LeadQuery, projection: dict[str, int], backwards:
     return list(leads.aggregate(steps, **_options(made.hint)))
 
 
-def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int], backwards: bool) -> list[Row]:
+def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[list[Row], Row | None]:
     """The newest candidates, put into an order that no index has; empty values last."""
-    sign, path = (-1 if backwards else 1), f"${made.order.path}"
+    path, sign = f"${made.order.path}", made.sign
     value = {"$toDouble": path} if made.order.number else {"$ifNull": [path, None]}
     steps: list[Row] = [
         {"$match": made.base}, {"$sort": dict(made.walk)}, {"$limit": CANDIDATES}, {"$match": made.rest},
         {"$addFields": {"keys.value": value}},
         {"$addFields": {"keys.empty": {"$cond": [{"$eq": ["$keys.value", None]}, 1, 0]}}},
     ]  # fmt: skip
-    if made.after:
-        steps.append({"$match": _beyond_sorted(made, backwards)})
+    if made.place:
+        steps.append({"$match": _beyond_sorted(made.order, made.place)})
     order = {"keys.empty": sign, "keys.value": made.order.direction * sign, "_id": sign}
     steps += [{"$sort": order}, {"$skip": query.offset or 0}, {"$limit": query.limit + 1}]
     steps.append({"$project": {**projection, "_id": 1, "keys.value": 1}})
-    return list(mongo.collection("leads").aggregate(steps, **_options(made.hint)))
+    rows = list(mongo.collection("leads").aggregate(steps, **_options(made.hint)))
+    return rows, None if len(rows) > query.limit else _boundary(made, made.base, made.walk)
 
 
-def _beyond_sorted(made: Plan, backwards: bool) -> Row:
-    (bound,) = (item for item in made.after["$nor"])
-    value, tie = bound[made.order.path], next(iter(bound["_id"].values()))
-    later = "$lt" if (made.order.direction < 0) != backwards else "$gt"
-    same = {"keys.value": value, "_id": {"$lt" if backwards else "$gt": tie}}
-    if value is None:
-        return {"$or": [same, {"keys.empty": 0}]} if backwards else same
-    further = {"keys.empty": 0, "keys.value": {later: value}}
-    return {"$or": [same, further] if backwards else [same, further, {"keys.empty": 1}]}
-
-
-def _both(base: Row, after: Row) -> Row:
-    """Two bounds of one path are both wanted."""
-    shared = after.keys() & base.keys()
-    return base | after | {path: {**base[path], **after[path]} for path in shared}
+def _beyond_sorted(order: Order, place: Place) -> Row:
+    later = "$lt" if (order.direction < 0) != place.backwards else "$gt"
+    same = {"keys.value": place.value, "_id": {"$lt" if place.backwards else "$gt": place.tie}}
+    if place.value is None:
+        return {"$or": [same, {"keys.empty": 0}]} if place.backwards else same
+    further = {"keys.empty": 0, "keys.value": {later: place.value}}
+    return {"$or": [same, further] if place.backwards else [same, further, {"keys.empty": 1}]}
 
 
 def _options(name: str) -> dict[str, Any]:
     return {} if mongo.in_memory() else {"hint": name, "maxTimeMS": PATIENCE_MS}
 
 
-def _page(rows: list[Row], query: LeadQuery, made: Plan, backwards: bool, walked: bool) -> Found:
-    more = len(rows) > query.limit
-    rows = rows[: query.limit]
-    if backwards:
-        rows.reverse()
-    examined = [] if more or not (made.rest or not walked) else _boundary(made, backwards)
-    last, first = (rows[-1] if rows else None), (rows[0] if rows else None)
-    following = previous = None
-    if last and (more or backwards):
-        following = _encode(made.order, last, False)
-    elif examined and walked and not backwards:
-        following = _encode(made.order, examined[0], False)
-    if first and (more if backwards else bool(query.cursor)):
-        previous = _encode(made.order, first, True)
+def _boundary(made: Plan, match: Row, walk: Walk) -> Row | None:
+    """The last candidate that is examined, if there are further ones behind it."""
+    found = mongo.collection("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
+    rows = list(found.sort(walk).skip(CANDIDATES - 1).limit(2))
+    return rows[0] if len(rows) == 2 else None
+
+
+def _page(rows: list[Row], edge: Row | None, query: LeadQuery, made: Plan) -> Found:
+    more, rows = len(rows) > query.limit, rows[: query.limit]
+    last = rows[-1] if more else edge if made.walked else None
+    ahead = _mark(made.order, last) if last else None
+    behind: Mark | None = None
+    if made.place:
+        behind = _mark(made.order, rows[0]) if rows else (made.place.value, made.place.tie)
+    backwards = made.sign < 0
+    following, previous = (behind, ahead) if backwards else (ahead, behind)
     for row in rows:
         row.pop("_id")
         row.get("keys", {}).pop("value", None)
-    return Found(rows, following, previous, bool(examined), made)
+    name, rows = made.order.name, rows[::-1] if backwards else rows
+    return Found(rows, _encode(name, following, False), _encode(name, previous, True), edge is not None, made)
 
 
-def _boundary(made: Plan, backwards: bool) -> list[Row]:
-    """The last candidate that was examined, if there are further ones behind it."""
-    sign = -1 if backwards else 1
-    match = _both(made.base, made.after) if made.order.path == made.walk[0][0] else made.base
-    found = mongo.collection("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
-    rows = list(found.sort([(p, d * sign) for p, d in made.walk]).skip(CANDIDATES - 1).limit(2))
-    return rows[:1] if len(rows) == 2 else []
+Mark = tuple[Any, ObjectId]
 
 
-def _encode(order: Order, row: Row, backwards: bool) -> str:
+def _mark(order: Order, row: Row) -> Mark:
+    """The place of a row in the order."""
     keys = row.get("keys", {})
     if "value" in keys:
-        value = keys["value"]
-    elif order.path == "keys.follow_up":
-        value = keys.get("follow_up", NO_FOLLOW_UP)
-    else:
-        value = row.get(order.path)
-    return cursors.encode(order.name, backwards, value, row["_id"])
+        return keys["value"], row["_id"]
+    value = keys["follow_up"] if order.path == "keys.follow_up" else row.get(order.path)
+    return value, row["_id"]
+
+
+def _encode(name: str, mark: Mark | None, backwards: bool) -> str | None:
+    return cursors.encode(name, backwards, *mark) if mark else None
 
 
 def count(query: LeadQuery, found: Found) -> tuple[int | None, bool]:

@@ -22,6 +22,7 @@ from lead_crm.documents import (
 )
 from leads.documents import (
     Activity,
+    Address,
     Attributes,
     Conversion,
     Fields,
@@ -46,21 +47,19 @@ class LeadIn(In, Attributes):
     )
     assigned_to: Assignees = []
 
-    @model_validator(mode="after")
-    def named(self) -> "LeadIn":
-        if not (self.name or self.first_name or self.last_name):
-            raise ValueError("give a name, or a first_name or last_name")
-        return self
+
+AddressPatch = partial("AddressPatch", Address)
 
 
 class Named(Attributes):
     name: Line
+    address: AddressPatch | None  # type: ignore[valid-type]
 
 
 LeadPatch = partial("LeadPatch", Named)
 LeadPatch.elsewhere = {  # what to say of keys that are refused here: where they are written instead
     "current_stage": "move the lead with POST /api/leads/{uid}/transition/",
-    "status": "move, archive or restore the lead; its status follows",
+    "status": "it follows from POST /api/leads/{uid}/transition/, archive/ and restore/",
     "assigned_to": "use POST /api/leads/{uid}/assign/",
     "rank": "use POST /api/leads/kanban/move/",
     "tasks": "use /api/leads/{uid}/tasks/",

@@ -5,7 +5,7 @@ from datetime import datetime
 from lead_crm import directory, mongo
 from lead_crm.access import Actor, system, visible
 from lead_crm.documents import new_uid
-from lead_crm.errors import Conflict, Fault, Invalid, NotFound
+from lead_crm.errors import Conflict, Fault, Invalid, NeedsServer, NotFound
 from leads import ranking, store
 from leads.documents import Lead
 from workflow import store as workflow_store
@@ -23,6 +23,8 @@ def load(uid: str, anchor: str, *, actor: Actor) -> tuple[Lead, Workflow, Neighb
 
     The neighbours are those of the whole column: the place is then right for everyone, whatever else they see.
     """
+    if mongo.in_memory():
+        raise NeedsServer("Placing a card beside another needs a real MongoDB.")
     rows = {row.pop("role"): row for row in mongo.collection("leads").aggregate(_pipeline(uid, anchor, actor))}
     workflow = store.workflow_at(rows)
     if "lead" not in rows:

@@ -16,7 +16,8 @@ KEPT: Final = 20  # entries of each kind that stay in the lead when the older on
 FULL: Final = 30  # entries of one kind that make them spill
 KEPT_CHANGES: Final = 5
 FULL_CHANGES: Final = 15
-REMEMBERED_POSTS: Final = 20
+REMEMBERED_POSTS: Final = 200
+REMEMBERED_FOR: Final = timedelta(hours=24)
 
 # Not compared: these say that and when something changed, or only ever grow.
 UNCOMPARED: Final = frozenset({
@@ -67,7 +68,8 @@ def changed(lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None
     }
     if ask.once:
         done = Done(once=ask.once, at=ask.now, made=made)
-        after["done"] = [*lead.done, done][-REMEMBERED_POSTS:]
+        recent = [entry for entry in lead.done if entry.at > ask.now - REMEMBERED_FOR]
+        after["done"] = [*recent, done][-REMEMBERED_POSTS:]
     new = Lead.model_validate(after)
     changes = list(differences(compared(lead), compared(new)))
     entry = ChangeSet.model_construct(
@@ -91,7 +93,11 @@ def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
         return lead, None
     activities, history, changes = lead.activities[:-KEPT], lead.history[:-KEPT], lead.changes[:-KEPT_CHANGES]
     timeline = Timeline(
-        uid=timeline_uid(lead.uid, lead.version), activities=activities, history=history, changes=changes
+        uid=timeline_uid(lead.uid, lead.version),
+        start=lead.spilled,
+        activities=activities,
+        history=history,
+        changes=changes,
     )
     before = lead.spilled
     kept = lead.model_copy(update={

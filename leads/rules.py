@@ -1,13 +1,14 @@
 """What may be done with a lead, besides moving it (`leads.gate`) and its tasks (`leads.tasks`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, cast
 
-from lead_crm.access import Actor
+from lead_crm.access import Actor, Person
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed
-from leads.documents import CONTACTS, Fields, Lead
+from leads.documents import CONTACTS, Address, Fields, Lead
 from leads.gate import begin
 from leads.messages import ActivityIn, LeadIn
 from leads.record import Ask, changed, derived, line
@@ -23,7 +24,7 @@ def living(lead: Lead) -> None:
         raise Archived
 
 
-def create(body: LeadIn, ask: Ask) -> Lead:
+def create(body: LeadIn, ask: Ask, people: Mapping[str, Person] = MappingProxyType({})) -> Lead:
     """A new lead in the first stage; its number is drawn afterwards, when nothing can refuse it any more."""
     stage = ask.workflow.first
     if stage is None:
@@ -37,7 +38,10 @@ def create(body: LeadIn, ask: Ask) -> Lead:
     values = {name: getattr(body, name) for name in type(body).model_fields}
     values |= {"fields": fields, "center": center, "name": body.name or _joined(body)}
     values["priority"] = body.priority or _default_priority(ask)
-    if faults := [*faults, *center_faults, *_choice_faults(values, ask)]:
+    if not values["name"]:
+        faults.append(Fault("/name", "required", "Give a name, or a first_name or last_name."))
+    strangers = [] if center_faults else unknown_people(body.assigned_to, center, people)
+    if faults := [*faults, *center_faults, *_choice_faults(values, ask), *strangers]:
         raise Invalid(faults)
     _may_assign(body.assigned_to, ask)
     return _first_version(begin(values, stage, ask), ask)
@@ -70,6 +74,16 @@ def _center(wanted: str | None, actor: Actor) -> tuple[str, list[Fault]]:
     return wanted, []
 
 
+def unknown_people(
+    uids: Sequence[str], center: str, people: Mapping[str, Person], pointer: str = "/assigned_to"
+) -> list[Fault]:
+    """Nobody gets a lead who does not exist, or who could not see it."""
+    return [
+        Fault(pointer, "unknown_person", f"There is no active person {uid} in the centre {center}.")
+        for uid in uids if uid not in people or not people[uid].works_in(center)
+    ]  # fmt: skip
+
+
 def _default_priority(ask: Ask) -> str | None:
     return next((priority.key for priority in ask.workflow.config.priorities if priority.default), None)
 
@@ -99,6 +113,8 @@ def edit(lead: Lead, changes: dict[str, Any], ask: Ask) -> Lead:
     living(lead)
     ask = ask.after(lead)
     values = dict(changes)
+    if values.get("address") is not None:  # an object is merged, not replaced
+        values["address"] = (lead.address or Address()).changed(**values["address"])
     faults: list[Fault] = []
     lead_type = values.get("lead_type", lead.lead_type)
     if "fields" in values or "lead_type" in values:

@@ -16,7 +16,7 @@ SHORTEST, LONGEST = 2, 12
 MOST_GRAMS: Final = 400
 MOST_WORDS: Final = 8
 WORD: Final = re.compile(r"[^\W_]+")
-PHONE: Final = re.compile(r"\+?[\d ()./\-]{5,}")
+PHONE: Final = re.compile(r"(?=.*\d)\+?[\d ()./\-]{5,}")
 
 
 def fold(text: str) -> str:
@@ -51,7 +51,7 @@ def _texts(lead: Lead, workflow: Workflow) -> Iterator[str]:
     yield from (lead.name, lead.first_name or "", lead.last_name or "", lead.company or "")
     for email in _emails(lead):
         yield email.rpartition("@")[0]
-        yield email.rpartition("@")[2].partition(".")[0]
+        yield email.rpartition("@")[2].rpartition(".")[0]
     yield from (contact.name for contact in lead.contacts)
     yield from workflow.values.searchable(lead.fields)
 
@@ -76,34 +76,48 @@ def _uid_grams(uid: str) -> Iterator[str]:
     folded = fold(uid)
     yield folded
     head, _, last = folded.rpartition("-")
-    if head:
-        yield head
+    letters = len(head) - len(head.lstrip("abcdefghijklmnopqrstuvwxyz"))
+    for length in range(letters + 2, len(head) + 1):
+        yield head[:length]
     yield from beginnings(last)
     yield last.lstrip("0")
 
 
-def asked(text: str, region: str) -> list[list[str]]:
-    """What a query asks for: groups of spellings. A lead is found if it has one of each; the rarest leads."""
+def asked(text: str, region: str, *, loosely: bool = False) -> list[list[str]]:
+    """What a query asks for: groups of spellings. A lead is found if it has one of each group; the first leads.
+
+    Strictly, an address, a uid or a phone number is one word, which is quick. Loosely, it may also be only a part of
+    one, or words that look alike.
+    """
     whole = fold(text.strip())
-    if PHONE.fullmatch(whole):
-        return _ordered([[*_phone_spellings(whole, region), word] for word in words(whole)])
-    return _ordered([group for part in whole.split()[:MOST_WORDS] for group in _spellings(part)])
+    parts = [whole] if PHONE.fullmatch(whole) else whole.split()[:MOST_WORDS]
+    groups = [group for part in parts for group in _groups(part, region, loosely=loosely)]
+    return sorted(groups, key=lambda group: -len(group[0]))  # the longest is likely the rarest
 
 
-def _ordered(groups: list[list[str]]) -> list[list[str]]:
-    """The longest first: it is likely the rarest, and the one that is looked up."""
-    return sorted(groups, key=lambda group: -len(group[0]))
+def is_exact(text: str) -> bool:
+    """Is there a looser reading of this query?"""
+    whole = fold(text.strip())
+    return bool(PHONE.fullmatch(whole)) or any(_names_one(part) for part in whole.split())
 
 
-def _spellings(part: str) -> list[list[str]]:
-    """An address is one word. A uid may be typed in part. Anything else falls into its words."""
-    if "@" in part and not part.endswith("@") and "." in part.rpartition("@")[2]:
-        return [[part]]
+def _names_one(part: str) -> bool:
+    """An e-mail address or a uid, by its looks."""
+    return ("@" in part.strip("@") and "." in part.rpartition("@")[2]) or bool(re.fullmatch(r".+-\d+", part))
+
+
+def _groups(part: str, region: str, *, loosely: bool) -> list[list[str]]:
     found = words(part)
-    if len(found) < 2 or not found[-1].isdigit():
+    if PHONE.fullmatch(part):
+        whole = _phone_spellings(part, region)
+    elif _names_one(part):
+        whole = [part]
+    else:
         return [_shortened(word) for word in found]
+    if not loosely:
+        return [whole]
     head = part.rpartition("-")[0]
-    return [[part, found[-1]], *([*_shortened(word), part, head] for word in found[:-1])]
+    return [[*_shortened(word), *whole, *([head] if head and word != found[-1] else [])] for word in found]
 
 
 def _shortened(word: str) -> list[str]:

@@ -2,15 +2,16 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 
-from lead_crm import directory, mongo
+from lead_crm import directory, documents, mongo
 from lead_crm.access import Actor, system
+from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Refused, Stale
-from leads import gate, placing, record, rules, seats, store, tasks
+from leads import gate, placing, record, rules, seats, store, tasks, timeline
 from leads.documents import Lead, Task
 from leads.gate import Move
 from leads.messages import ActivityIn, CompleteIn, KanbanMoveIn, LeadIn, TaskIn, TransitionIn
@@ -27,12 +28,29 @@ Changed = tuple[Lead, Workflow]
 
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Changed:
     workflow = workflow_service.current()
-    lead = rules.create(body, Ask(actor, workflow, now, once))
-    _known(lead.assigned_to, lead.center, "/assigned_to")
+    lead = rules.create(body, Ask(actor, workflow, now, once), directory.people(body.assigned_to))
     try:
         return store.insert(lead, workflow), workflow
     except store.AlreadyDone as done:
         return done.lead, workflow
+
+
+def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:
+    ask = Ask(actor, workflow_service.current(), documents.now())
+    return _faults(lambda: rules.create(body, ask, directory.people(body.assigned_to)))
+
+
+def faults_of_edit(body: In, *, actor: Actor, uid: str) -> list[Fault]:
+    lead, workflow = store.load(uid, actor=actor)
+    return _faults(lambda: rules.edit(lead, body.model_dump(), Ask(actor, workflow, documents.now())))
+
+
+def _faults(attempt: Callable[[], object]) -> list[Fault]:
+    try:
+        attempt()
+    except Invalid as refused:
+        return list(refused.faults)
+    return []
 
 
 def edit(uid: str, changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None) -> Changed:
@@ -82,7 +100,7 @@ def assign(
     people = [assigned_to] if isinstance(assigned_to, str) else list(assigned_to or [])
 
     def rule(lead: Lead, ask: Ask) -> Lead:
-        _known(people, lead.center, "/assigned_to")
+        _known(people, lead.center)
         return rules.assign(lead, people, ask)
 
     return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
@@ -99,7 +117,7 @@ def restore(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once
 def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None) -> Task:
     def rule(lead: Lead, ask: Ask) -> Lead:
         if body.assigned_to:
-            _known([body.assigned_to], lead.center, "/assigned_to")
+            _known([body.assigned_to], lead.center)
         return tasks.add(lead, body, ask)
 
     lead, _ = _change(uid, rule, actor=actor, now=now, once=once)
@@ -115,28 +133,41 @@ def edit_task(
 ) -> Task:
     def rule(lead: Lead, ask: Ask) -> Lead:
         if changes.get("assigned_to"):
-            _known([changes["assigned_to"]], lead.center, "/assigned_to")
+            _known([changes["assigned_to"]], lead.center)
         return tasks.edit(lead, task, changes, ask)
 
     return tasks.find(_change(uid, rule, actor=actor, now=now, if_match=if_match)[0], task)
 
 
-def complete_task(uid: str, task: str, body: CompleteIn, *, actor: Actor, now: datetime, once: str | None) -> Changed:
-    return _change(uid, lambda lead, ask: tasks.complete(lead, task, body, ask), actor=actor, now=now, once=once)
+def complete_task(
+    uid: str, task: str, body: CompleteIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        return tasks.complete(lead, task, body, ask)
+
+    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
-def reopen_task(uid: str, task: str, *, actor: Actor, now: datetime, once: str | None) -> Changed:
-    return _change(uid, lambda lead, ask: tasks.reopen(lead, task, ask), actor=actor, now=now, once=once)
+def reopen_task(uid: str, task: str, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        return tasks.reopen(lead, task, ask)
+
+    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
-def cancel_task(uid: str, task: str, notes: str | None, *, actor: Actor, now: datetime, once: str | None) -> Changed:
-    return _change(uid, lambda lead, ask: tasks.cancel(lead, task, notes, ask), actor=actor, now=now, once=once)
+def cancel_task(
+    uid: str, task: str, notes: str | None, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        return tasks.cancel(lead, task, notes, ask)
+
+    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
-def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> Any:
+def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> dict[str, Any]:
     lead, _ = _change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
-    uids = [_made(lead, once)] if once else [lead.activities[-1].uid]
-    return next((activity for activity in lead.activities if activity.uid in uids), lead.activities[-1])
+    made = _made(lead, once) if once else lead.activities[-1].uid
+    return timeline.activity(lead, made)
 
 
 def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
@@ -146,14 +177,8 @@ def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
     return gate.moves(lead, Ask(actor, workflow, now), full)
 
 
-def _known(uids: Iterable[str], center: str, pointer: str) -> None:
-    """Nobody gets a lead who does not exist, or who could not see it."""
-    found = directory.people(uids)
-    faults = [
-        Fault(pointer, "unknown_person", f"There is no active person {uid} in the centre {center}.")
-        for uid in uids if uid not in found or not found[uid].works_in(center)
-    ]  # fmt: skip
-    if faults:
+def _known(uids: Sequence[str], center: str) -> None:
+    if faults := rules.unknown_people(uids, center, directory.people(uids)):
         raise Invalid(faults)
 
 
@@ -194,20 +219,23 @@ def _unchanged(lead: Lead, if_match: int | None, actor: Actor) -> None:
 def _room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManager[Any]:
     """A seat in the stage that is entered, where that stage has a limit and nobody forces the move."""
     stage = workflow.stage(after.current_stage)
-    stays = before.current_stage == after.current_stage and before.status != "archived"
-    if stage is None or stage.wip_limit is None or stays or after.status == "archived" or after.history[-1].forced:
+    moved, restored = before.current_stage != after.current_stage, before.status == "archived"
+    forced = moved and after.history[-1].forced
+    enters = (moved or restored) and after.status != "archived" and not forced
+    if stage is None or stage.wip_limit is None or not enters:
         return nullcontext()
     against = gate.no_room(stage)
     refused = Refused(f"{after.uid} may not move to {stage.uid}: {against['detail']}", refusals=[against])
     return seats.reserved(stage, lead=after.uid, center=after.center, refused=refused)
 
 
-def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime) -> None:
+def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime, if_match: int | None) -> None:
     """Archive the stage, so that nothing enters it any more; move its leads; then drop it, unless history names it.
 
     Each step can be repeated: whoever comes again after a crash goes on where it stopped.
     """
     workflow = workflow_service.current()
+    workflow_rules.unlocked(workflow)
     stage = workflow_rules.known_stage(workflow, uid)
     everyone = system(directory.centers())
     if move_to is None and store.standing_in(uid, actor=everyone, limit=1):
@@ -215,13 +243,12 @@ def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime) 
         raise Conflict(detail, code="stage_has_leads")
     if move_to is not None:
         _destination(workflow, uid, move_to)
-    if not stage.archived:
-        workflow_service.change_stage(uid, {"archived": True}, actor=actor, now=now)
+    if not stage.archived or if_match is not None:
+        workflow_service.change_stage(uid, {"archived": True}, actor=actor, now=now, if_match=if_match)
     while batch := store.standing_in(uid, actor=everyone, limit=200):
         for lead in batch:
             _evacuate(lead, uid, move_to or "", actor=everyone, now=now)
-    if not store.named_in_history(uid):
-        workflow_service.drop_stage(uid, actor=actor, now=now)
+    workflow_service.drop_stage(uid, keep=store.named_in_history(uid), actor=actor, now=now)
 
 
 def _destination(workflow: Workflow, uid: str, move_to: str) -> None:

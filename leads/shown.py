@@ -66,8 +66,8 @@ def _masked(row: Row, actor: Actor) -> None:
 
 def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     _computed(row, workflow, now)
-    _dated(row, now)
     _masked(row, actor)
+    _dated(row, now)
     return row
 
 

@@ -165,7 +165,9 @@ def timelines(lead: str, *, below: int, start: str | None, newest_first: bool, w
     bounds: dict[str, Any] = {"$gt": f"{lead}:", "$lt": timeline_uid(lead, below)}
     if start:
         bounds["$lte" if newest_first else "$gte"] = start
-    found = mongo.collection("leads").find({"type": "timeline", "uid": bounds}, {"uid": 1, what: 1, "_id": 0})
+    found = mongo.collection("leads").find(
+        {"type": "timeline", "uid": bounds}, {"uid": 1, "start": 1, what: 1, "_id": 0}
+    )
     yield from found.sort("uid", -1 if newest_first else 1).batch_size(20)
 
 

@@ -173,7 +173,7 @@ class Life:
         self.owner = dice.choice(staff) if staff and dice.random() < 0.9 else None
         self.at = scene.now - 3 * YEAR
         self.moments: list[Moment] = []
-        self._began(rules.create(self._request(), self._ask()))
+        self._began(rules.create(self._request(), self._ask(), {}))
 
     def _began(self, lead: Lead) -> None:
         self._lived(lead)

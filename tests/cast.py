@@ -1,4 +1,4 @@
-"""The standing cast. Alice owns leads, Bob is on her team, Charlie is of another centre and must see nothing of them."""
+"""The standing cast. Alice owns leads, Bob is on her team, Charlie is of another centre and must see nothing."""
 
 from functools import cached_property
 

@@ -1,6 +1,5 @@
 """One real private mongod for the whole run; every test begins with empty collections and the default preset."""
 
-import logging
 import os
 import shutil
 import tempfile

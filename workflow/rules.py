@@ -23,8 +23,10 @@ ATTRIBUTES: Final = frozenset({
 })  # fmt: skip
 SORTS: Final = frozenset({
     "created_at", "updated_at", "score", "next_follow_up_at", "name", "stage_entered_at", "expected_close_on",
-    "rank",
 })  # fmt: skip
+
+
+UNSORTED: Final = frozenset({"multi_select", "json"})
 
 
 class NotSetUp(Conflict):
@@ -88,7 +90,8 @@ def _number_faults(config: Config) -> list[Fault]:
 
 def _sort_faults(workflow: Workflow) -> list[Fault]:
     name = workflow.config.default_sort.removeprefix("-")
-    if name in SORTS or name.removeprefix("field.") in workflow.field_keys:
+    key = name.removeprefix("field.")
+    if name in SORTS or (key != name and key in workflow.field_keys and workflow.field(key).field_type not in UNSORTED):
         return []
     return [Fault("/default_sort", "unknown_sort", f"{name} cannot be sorted by.")]
 
@@ -238,8 +241,8 @@ def known_stage(workflow: Workflow, uid: str) -> Stage:
     return stage
 
 
-def drop_stage(workflow: Workflow, uid: str, *, now: datetime) -> Workflow:
-    """Without the stage, and without anyone pointing at it."""
+def drop_stage(workflow: Workflow, uid: str, *, keep: bool = False, now: datetime) -> Workflow:
+    """Without the stage (where history names it, it is kept in the archive), and without anyone pointing at it."""
     unlocked(workflow)
     known_stage(workflow, uid)
     pointing = [
@@ -249,7 +252,7 @@ def drop_stage(workflow: Workflow, uid: str, *, now: datetime) -> Workflow:
         )
         for stage in workflow.stages if uid in stage.allowed_next_stages
     ]  # fmt: skip
-    return workflow.using(config=_next(workflow, now), stages=pointing, without=uid)
+    return workflow.using(config=_next(workflow, now), stages=pointing, without=None if keep else uid)
 
 
 def reorder(workflow: Workflow, order: Sequence[str], *, now: datetime) -> Workflow:

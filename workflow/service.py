@@ -118,8 +118,11 @@ def change_stage(
     return _change("stage_changed", uid, rule, actor=actor, now=now).by_uid[uid]
 
 
-def drop_stage(uid: str, *, actor: Actor, now: datetime) -> None:
-    _change("stage_deleted", uid, lambda before: rules.drop_stage(before, uid, now=now), actor=actor, now=now)
+def drop_stage(uid: str, *, keep: bool, actor: Actor, now: datetime) -> None:
+    def rule(before: Workflow) -> Workflow:
+        return rules.drop_stage(before, uid, keep=keep, now=now)
+
+    _change("stage_deleted", uid, rule, actor=actor, now=now)
 
 
 def reorder(body: ReorderIn, *, actor: Actor, now: datetime) -> Workflow:

@@ -16,6 +16,7 @@ from scripts.benchmark.processes import say
 from scripts.benchmark.wrk import Figure, Server, drive, written
 
 FORGOTTEN: Final = 4.3  # seconds until a count is not remembered any more
+SETTLED: Final = 0.5  # seconds until the last writes of the run before are through
 COLD: Final = ("list", "list filtered", "board", "board 20")
 LONG: Final = 10_000
 
@@ -60,6 +61,8 @@ def _measured(site: Site, port: int, floor: Server, by_actor: dict[str, list[Ope
 
 
 def once(operation: Operation, server: Server, *, connections: int, seconds: float) -> Figure:
+    if operation.writes:
+        time.sleep(SETTLED)
     with written(operation.requests()) as file:
         return drive(server, file, connections=connections, seconds=seconds)
 

@@ -112,21 +112,24 @@ def _patches() -> list[Request]:
 
 
 def _transitions() -> list[Request]:
-    """All there, then all back: each is accepted, however often the list is gone through."""
-    return [Request("POST", f"/api/leads/{uid}/transition/", {"to_stage": stage}) for uid, stage in _journeys(MOVED)]
+    return [
+        Request("POST", f"/api/leads/{uid}/transition/", {"to_stage": stage})
+        for uid, stage in _journeys({stage: leads_in(stage, MOVED) for stage in (HERE, THERE)})
+    ]
 
 
 def _drops() -> list[Request]:
-    """Beside cards that stay where they are."""
-    half = len(leads_in(HERE, MOVED)) // 2
-    beside = {HERE: leads_in(HERE, MOVED)[half:], THERE: leads_in(THERE, MOVED)}
+    """Half of the leads are moved to and fro beside the other half, who stay where they are."""
+    cards = {stage: leads_in(stage, MOVED) for stage in (HERE, THERE)}
+    beside = {stage: uids[::2] for stage, uids in cards.items()}
     drops = []
-    for i, (uid, stage) in enumerate(_journeys(half)):
+    for i, (uid, stage) in enumerate(_journeys({stage: uids[1::2] for stage, uids in cards.items()})):
         anchor = beside[stage][i % len(beside[stage])]
         drops.append({"lead": uid, "to_stage": stage, ("before" if i % 2 else "after"): anchor})
     return [Request("POST", "/api/leads/kanban/move/", body) for body in drops]
 
 
-def _journeys(number: int) -> list[tuple[str, str]]:
-    uids = leads_in(HERE, MOVED)[:number]
-    return [(uid, THERE) for uid in uids] + [(uid, HERE) for uid in uids]
+def _journeys(standing: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """All to the other stage, then all back: each move is accepted, however often the list is gone through."""
+    away = [(uid, THERE if stage == HERE else HERE) for stage, uids in standing.items() for uid in uids]
+    return away + [(uid, stage) for stage, uids in standing.items() for uid in uids]

@@ -179,11 +179,11 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("path", ["/api/leads/", "/api/leads/kanban/", "/api/leads/kanban/stage-new/", "/api/stages/"])
-@pytest.mark.parametrize("query", QUERIES)
-def test_no_query_brings_a_reading_down(cast: Cast, path: str, query: str) -> None:
-    response = cast.root.get(f"{path}?{query}")
-    assert response.status_code == 422
-    is_a_problem(response)
+def test_no_query_brings_a_reading_down(cast: Cast, path: str) -> None:
+    answers = {query: cast.root.get(f"{path}?{query}") for query in QUERIES}
+    assert [query for query, answer in answers.items() if answer.status_code != 422] == []
+    for answer in answers.values():
+        is_a_problem(answer)
 
 
 @pytest.mark.parametrize("path", ["moves", "tasks", "activities", "history", ""])
@@ -193,7 +193,10 @@ def test_addresses_without_parameters_say_so(cast: Cast, standing: dict[str, str
 
 
 def test_every_fault_has_a_pointer_a_code_and_a_detail(cast: Cast) -> None:
-    body = {"name": 5, "tags": ["a", 5], "address": {"city": 5, "moon": 1}, "contacts": [{"phone": "x"}], "a/b~c": 1}
+    body = {
+        "name": 5, "tags": ["a", 5], "address": {"city": 5, "moon": 1}, "contacts": [{"phone": "x"}], "a/b~c": 1,
+        "fields": {"budget": "1"},
+    }  # fmt: skip
     response = cast.alice.post("/api/leads/", body)
     assert {pointer for pointer, _ in codes(response)} == {
         "/name", "/tags/1", "/address/city", "/address/moon", "/contacts/0/name", "/contacts/0/phone", "/a~1b~0c",

@@ -133,13 +133,13 @@ class TestPartialPages:
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(listing, "CANDIDATES", 3)
 
-    @pytest.mark.parametrize("limit", [1, 2, 3, 5])
     @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-score", "score", "next_follow_up_at"])
-    def test_following_next_finds_all_matches(self, cast: Cast, leads: list[str], sort: str, limit: int) -> None:
-        found = list(pages(cast.alice, f"/api/leads/?tags=odd&limit={limit}&sort={sort}"))
-        seen = [uid for page in found for uid in uids(page["results"])]
-        assert sorted(seen) == sorted(leads[1::2])
-        assert found[-1]["partial"] is False
+    def test_following_next_finds_all_matches(self, cast: Cast, leads: list[str], sort: str) -> None:
+        for limit in (1, 2, 3, 5):
+            found = list(pages(cast.alice, f"/api/leads/?tags=odd&limit={limit}&sort={sort}"))
+            seen = [uid for page in found for uid in uids(page["results"])]
+            assert sorted(seen) == sorted(leads[1::2])
+            assert found[-1]["partial"] is False
 
     def test_a_rare_match_far_down_is_reached_through_empty_pages(self, cast: Cast, leads: list[str]) -> None:
         cast.alice.patch(f"/api/leads/{leads[-1]}/", {"tags": ["rare"]})

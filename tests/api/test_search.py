@@ -14,6 +14,19 @@ JURGEN = {
     "fields": {"budget": "1", "code": "XK-77", "secret": "hidden"},
 }  # fmt: skip
 
+SPELLINGS = [
+    "Jürgen", "jurgen", "JÜRGEN", "jür", "ju", "o'neill", "neill", "O\u2019Neill",
+    "strasser", "STRASSER", "straßer",
+    "jurgen koln", "KÖLN jür", "neill jurgen", "  jurgen  ",
+    "3m-tech", "3M", "tech", "köln",
+    "juergen.oneill@mail.example.com", "JUERGEN.ONEILL@MAIL.EXAMPLE.COM", "juergen.oneill", "juergen.oneill@",
+    "juergen.oneill@mail", "juergen.oneill@mail.exam", "oneill",
+    "(415) 555-0132", "4155550132", "415-555-0132", "+14155550132", "+1 415 555 0132", "001 415 555 0132",
+    "415555", "4155", "415 555",
+    "zoe", "zoë quist", "zoe@quist.example", "+49 30 901820", "+4930901820", "004930901820", "030 901820",
+    "xk-77", "XK", "77",
+]  # fmt: skip
+
 
 @pytest.fixture
 def jurgen(cast: Cast) -> str:
@@ -26,22 +39,9 @@ def jurgen(cast: Cast) -> str:
     return str(lead(cast.alice, **JURGEN)["uid"])
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "Jürgen", "jurgen", "JÜRGEN", "jür", "ju", "o'neill", "neill", "O\u2019Neill", "strasser", "STRASSER", "straßer",
-        "jurgen koln", "KÖLN jür", "neill jurgen", "  jurgen  ",
-        "3m-tech", "3M", "tech", "köln",
-        "juergen.oneill@mail.example.com", "JUERGEN.ONEILL@MAIL.EXAMPLE.COM", "juergen.oneill", "juergen.oneill@",
-        "juergen.oneill@mail", "juergen.oneill@mail.exam", "oneill",
-        "(415) 555-0132", "4155550132", "415-555-0132", "+14155550132", "+1 415 555 0132", "001 415 555 0132",
-        "415555", "4155", "415 555",
-        "zoe", "zoë quist", "zoe@quist.example", "+49 30 901820", "+4930901820", "004930901820", "030 901820",
-        "xk-77", "XK", "77",
-    ],
-)  # fmt: skip
-def test_every_spelling_finds_him(cast: Cast, jurgen: str, query: str) -> None:
-    assert found(cast.alice, f"q={quote(query)}") == {jurgen}
+def test_every_spelling_finds_him(cast: Cast, jurgen: str) -> None:
+    missed = [query for query in SPELLINGS if found(cast.alice, f"q={quote(query)}") != {jurgen}]
+    assert missed == []
 
 
 def test_letters_may_stand_in_the_address_as_they_are(cast: Cast, jurgen: str) -> None:
@@ -49,17 +49,14 @@ def test_letters_may_stand_in_the_address_as_they_are(cast: Cast, jurgen: str) -
     assert found(cast.alice, "q=Jürgen") == {jurgen}
 
 
-@pytest.mark.parametrize(
-    "query", ["hidden", "urgen", "jurgen other", "jurgens", "99999", "nobody@example.com", "---", "$where", ".*"]
-)
-def test_other_words_do_not(cast: Cast, jurgen: str, query: str) -> None:
-    assert found(cast.alice, f"q={query}") == set()
+def test_other_words_do_not(cast: Cast, jurgen: str) -> None:
+    others = ["hidden", "urgen", "jurgen other", "jurgens", "99999", "nobody@example.com", "---", "$where", ".*"]
+    assert [query for query in others if found(cast.alice, f"q={quote(query)}")] == []
 
 
-@pytest.mark.parametrize("part", [slice(None), slice(0, 11), slice(12, None), slice(0, 14), slice(0, 6)])
-def test_the_uid_and_its_beginnings_find_him(cast: Cast, jurgen: str, part: slice) -> None:
-    for spelled in (jurgen[part], jurgen[part].lower()):
-        assert jurgen in found(cast.alice, f"q={spelled}"), spelled
+def test_the_uid_and_its_beginnings_find_him(cast: Cast, jurgen: str) -> None:
+    parts = [jurgen, jurgen.lower(), jurgen[:14], jurgen[:11], jurgen[:6], jurgen[12:]]
+    assert [part for part in parts if jurgen not in found(cast.alice, f"q={part}")] == []
 
 
 def test_an_empty_search_is_none(cast: Cast, jurgen: str) -> None:

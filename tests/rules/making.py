@@ -7,7 +7,7 @@ import bson
 import pytest
 from bson.codec_options import CodecOptions
 
-from lead_crm.access import Actor, grant
+from lead_crm.access import Actor, Person, grant
 from lead_crm.errors import Fault, Invalid, Refused
 from leads import gate, rules
 from leads.documents import Lead
@@ -66,7 +66,8 @@ def ask(workflow: Workflow = FLOW, actor: Actor = ALICE, at: datetime = SOON, on
 
 def new_lead(workflow: Workflow = FLOW, actor: Actor = ALICE, **values: Any) -> Lead:
     body = LeadIn.model_validate({"name": "Ada Lovelace"} | values)
-    return rules.create(body, ask(workflow, actor, NOW)).model_copy(update={"uid": "LEAD-1"})
+    people = {uid: Person(uid, uid.title(), (), everywhere=True) for uid in body.assigned_to}
+    return rules.create(body, ask(workflow, actor, NOW), people).model_copy(update={"uid": "LEAD-1"})
 
 
 def patch(**values: Any) -> dict[str, Any]:

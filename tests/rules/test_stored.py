@@ -72,7 +72,9 @@ def test_a_lead_with_all_there_is() -> None:
     assert again(Lead, lead) == lead
     for model, entries in ((Task, lead.tasks), (Activity, lead.activities), (HistoryEntry, lead.history)):
         assert [again(model, entry) for entry in entries] == entries
-    timeline = Timeline(uid="x", activities=lead.activities, history=lead.history, changes=lead.changes)
+    timeline = Timeline(
+        uid="x", start=lead.spilled, activities=lead.activities, history=lead.history, changes=lead.changes
+    )
     assert again(Timeline, timeline) == timeline
 
 

@@ -62,6 +62,12 @@ def test_stale_writers_and_unique_values_are_refused(cast: Cast) -> None:
     assert codes(again) == {("/fields/x", "not_unique")}
 
 
+def test_a_post_that_is_repeated_is_done_once(cast: Cast) -> None:
+    body = {"name": "Ada", "fields": {"budget": "1"}}
+    first, second = (cast.alice.post("/api/leads/", body, Idempotency_Key="k") for _ in range(2))
+    assert (first.status_code, second.content) == (201, first.content)
+
+
 def test_tasks_activities_and_the_archive_work(cast: Cast) -> None:
     made = lead(cast.alice)
     assert cast.alice.post(f"/api/leads/{made['uid']}/activities/", {"body": "x"}).status_code == 201

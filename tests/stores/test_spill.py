@@ -37,10 +37,10 @@ def test_a_lead_with_200_activities_stays_small(cast: Cast, talkative: str) -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("limit", [1, 7, 20, 200])
-def test_pages_show_all_once_and_the_newest_first(cast: Cast, talkative: str, limit: int) -> None:
-    shown = walked(cast.alice, f"/api/leads/{talkative}/activities/?limit={limit}")
-    assert [one["body"] for one in shown] == [f"{n}" for n in range(199, -1, -1)] + ["Created"]
+def test_pages_show_all_once_and_the_newest_first(cast: Cast, talkative: str) -> None:
+    for limit in (1, 7, 20, 200):
+        shown = walked(cast.alice, f"/api/leads/{talkative}/activities/?limit={limit}")
+        assert [one["body"] for one in shown] == [f"{n}" for n in range(199, -1, -1)] + ["Created"]
 
 
 def test_60_passages_are_told_completely_and_in_order(cast: Cast) -> None:
@@ -75,7 +75,7 @@ def test_whoever_writes_after_a_crash_finishes_it(cast: Cast) -> None:
         cast.alice.post(path, {"body": f"{stored(uid)['version']}"})
     row = stored(uid)
     mongo.collection("leads").insert_one({
-        "type": "timeline", "uid": timeline_uid(uid, row["version"]), "activities": row["activities"][:-20],
+        "type": "timeline", "uid": timeline_uid(uid, row["version"]), "start": row["spilled"], "activities": row["activities"][:-20],
         "history": row["history"][:-20], "changes": row["changes"][:-5],
     })  # fmt: skip
     before = [one["uid"] for one in walked(cast.alice, path)]
