@@ -21,7 +21,7 @@ import django
 from django.core.management.base import OutputWrapper
 
 from lead_crm import directory, mongo
-from lead_crm.access import Actor, system
+from lead_crm.access import Actor, Person, system
 from lead_crm.documents import new_uid
 from lead_crm.errors import LeadCrmError
 from leads import gate, rules, store, tasks
@@ -173,7 +173,7 @@ class Life:
         self.owner = dice.choice(staff) if staff and dice.random() < 0.9 else None
         self.at = scene.now - 3 * YEAR
         self.moments: list[Moment] = []
-        self._began(rules.create(self._request(), self._ask(), {}))
+        self._began(rules.create(self._request(), self._ask(), self._people()))
 
     def _began(self, lead: Lead) -> None:
         self._lived(lead)
@@ -233,6 +233,11 @@ class Life:
     def _invented(self, definitions: Iterable[FieldDefinition]) -> Row:
         who = self.owner.uid if self.owner else "system"
         return {field.field_key: invented(field, self.number, self.dice, who) for field in definitions}
+
+    def _people(self) -> dict[str, Person]:
+        """The owner works in this centre: that is where the scene took them from."""
+        owner = self.owner
+        return {owner.uid: Person(owner.uid, owner.name, (self.center,), everywhere=False)} if owner else {}
 
     def _request(self) -> LeadIn:
         config, dice, needed = self.scene.workflow.config, self.dice, self.scene.needed
