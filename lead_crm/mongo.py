@@ -146,7 +146,7 @@ def ensure_indexes() -> None:
 
 
 def _imitate_indexes(name: str, models: list[IndexModel]) -> None:
-    """One by one, because together they lose their filters there; and without the one over an array, which it cannot."""
+    """One by one: together they would lose their filters. Without the one over an array, which it cannot do."""
     for model in models:
         document = dict(model.document)
         keys = list(document.pop("key").items())

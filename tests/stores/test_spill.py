@@ -75,7 +75,8 @@ def test_whoever_writes_after_a_crash_finishes_it(cast: Cast) -> None:
         cast.alice.post(path, {"body": f"{stored(uid)['version']}"})
     row = stored(uid)
     mongo.collection("leads").insert_one({
-        "type": "timeline", "uid": timeline_uid(uid, row["version"]), "start": row["spilled"], "activities": row["activities"][:-20],
+        "type": "timeline", "uid": timeline_uid(uid, row["version"]), "start": row["spilled"],
+        "activities": row["activities"][:-20],
         "history": row["history"][:-20], "changes": row["changes"][:-5],
     })  # fmt: skip
     before = [one["uid"] for one in walked(cast.alice, path)]
