@@ -78,7 +78,7 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
 
     `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. Lists in the order of
     creation, score or next follow-up cost the same at any size and depth. Other combinations examine at most 10,000
-    candidates for a page; then `partial` is true and `next` goes on from there. Counts of 1,000 and more may be four
+    candidates for a page; then `partial` is true and `next` goes on from there. Counts of 250 and more may be four
     seconds old.
     """
     return workflow_service.read(lambda workflow: _listed(call, workflow))

@@ -11,7 +11,7 @@ from lead_crm import mongo
 
 PATIENCE_MS: Final = 30
 REMEMBERED_SECONDS: Final = 4.0
-LARGE: Final = 1_000  # smaller counts are cheap, and people notice when they are off by one
+LARGE: Final = 250  # smaller counts are cheap, and people notice when they are off by one
 
 Count = tuple[int | None, bool]
 

@@ -163,6 +163,7 @@ class Lead(Attributes, Document):
     score: int = 0
     score_reasons: list[ScoreReason] = []
     follow_up_wish: datetime | None = None
+    due: list[datetime] = Field(default=[], description="When pending tasks are due.")
     last_contacted_at: datetime | None = None
     call_attempts: int = 0
     tasks: list[Task] = []

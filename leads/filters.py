@@ -63,7 +63,7 @@ def where(query: Filters, *, actor: Actor, workflow: Workflow, now: datetime) ->
     if query.temperature:
         found.also({"$or": [_heat(heat, workflow, now) for heat in query.temperature]})
     if query.overdue is not None:
-        overdue = {"keys.due": {"$elemMatch": {"$lt": now}}}
+        overdue = {"due": {"$elemMatch": {"$lt": now}}}
         found.also(overdue if query.overdue else {"$nor": [overdue]})
     if query.stale is not None:
         stale = _stale(workflow, now)

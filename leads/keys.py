@@ -16,7 +16,6 @@ def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
         "shelf": shelf(lead.center, archived=lead.status == "archived"),
         "holders": holders(lead.assigned_to, (task.assigned_to for task in lead.tasks if task.assigned_to)),
         "follow_up": lead.next_follow_up_at or NO_FOLLOW_UP,
-        "due": [task.due_at for task in lead.tasks if task.status == "pending" and task.due_at],
         "grams": grams(lead, workflow, region),
     }
     if claimed := claims(lead, workflow):

@@ -1,7 +1,7 @@
 """Lists of leads: which index serves a query, what is left to examine, where the next page begins.
 
-The index of the sort order is always named. What it does not cover is examined candidate by candidate, at most
-10,000 of them for a page; then the answer says that it is partial, and its `next` goes on from there.
+The index of the sort order is always named. What it does not cover is examined candidate by candidate. Where that
+takes long, it ends after 10,000 of them; the answer then says that it is partial, and its `next` goes on from there.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bson import ObjectId
+from pymongo.errors import ExecutionTimeout
 
 from lead_crm import cursors, mongo
 from lead_crm.access import Actor, visible
@@ -21,6 +22,7 @@ from workflow.rules import UNSORTED
 from workflow.workflow import Workflow
 
 CANDIDATES: Final = 10_000
+QUICK_MS: Final = 40
 PATIENCE_MS: Final = 5_000
 
 Row = dict[str, Any]
@@ -135,11 +137,13 @@ def plan(
         return _searched(groups, base, where, order)
     held = "keys.holders" in base
     name, walk = _walk(order, held)
+    if name == "newest" and isinstance(where.rest.get("current_stage"), str):
+        base["current_stage"], name = where.rest.pop("current_stage"), "stage"
     if held and not name.endswith("_held"):
         where.rest["keys.holders"] = base.pop("keys.holders")
-    bounds = where.ranges.pop(order.path, None) if order.index == name.removesuffix("_held") else None
-    if bounds:
-        base[order.path] = bounds
+    if order.path == walk[0][0]:  # then the index has bounds for it
+        base |= {path: bounds for path, bounds in where.ranges.items() if path == order.path}
+        where.ranges.pop(order.path, None)
     return Plan(base, where.all(), order, name, walk)
 
 
@@ -202,25 +206,38 @@ def _walked(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[l
     """The rows, and the last candidate where there were too many to examine them all."""
     rows: list[Row] = []
     for match, walk in made.stretches():
-        rows += _along(made, match, walk, query.limit + 1 - len(rows), query.offset or 0, projection)
+        more, bounded = _along(made, match, walk, query.limit + 1 - len(rows), query.offset or 0, projection)
+        rows += more
         if len(rows) > query.limit:
             return rows, None
-        if made.rest and (edge := _boundary(made, match, walk)):
+        if bounded and (edge := _boundary(made, match, walk)):
             return rows, edge
     return rows, None
 
 
-def _along(made: Plan, match: Row, walk: Walk, limit: int, skip: int, projection: dict[str, int]) -> list[Row]:
-    """Along the index; only what it does not answer is examined."""
+def _along(
+    made: Plan, match: Row, walk: Walk, limit: int, skip: int, projection: dict[str, int]
+) -> tuple[list[Row], bool]:
+    """Along the index; what it does not answer is examined: all of it, if that is quick, or so many candidates."""
     fields = {**projection, "_id": 1, made.order.path: 1}
-    leads = mongo.collection("leads")
     if not made.rest:
-        found = leads.find(match, fields, hint=mongo.index(made.hint)).sort(walk).skip(skip).limit(limit)
-        return list(found.max_time_ms(PATIENCE_MS))
+        return _found(made, match, walk, limit, skip, fields, PATIENCE_MS), False
+    try:
+        return _found(made, match | made.rest, walk, limit, skip, fields, QUICK_MS), False
+    except ExecutionTimeout:
+        return _bounded(made, match, walk, limit, skip, fields), True
+
+
+def _found(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: Row, patience: int) -> list[Row]:
+    cursor = mongo.collection("leads").find(match, fields, hint=mongo.index(made.hint))
+    return list(cursor.sort(walk).skip(skip).limit(limit).max_time_ms(patience))
+
+
+def _bounded(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: Row) -> list[Row]:
     steps: list[Row] = [{"$match": match}, {"$sort": dict(walk)}, {"$limit": CANDIDATES}, {"$match": made.rest}]
     steps += [{"$skip": skip}] if skip else []
     steps += [{"$limit": limit}, {"$project": fields}]
-    return list(leads.aggregate(steps, **_options(made.hint)))
+    return list(mongo.collection("leads").aggregate(steps, **_options(made.hint)))
 
 
 def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[list[Row], Row | None]:
@@ -272,7 +289,7 @@ def _page(rows: list[Row], edge: Row | None, query: LeadQuery, made: Plan) -> Fo
     following, previous = (behind, ahead) if backwards else (ahead, behind)
     for row in rows:
         row.pop("_id")
-        row.get("keys", {}).pop("value", None)
+        row.pop("keys", None)
     name, rows = made.order.name, rows[::-1] if backwards else rows
     return Found(rows, _encode(name, following, False), _encode(name, previous, True), edge is not None, made)
 

@@ -22,7 +22,7 @@ REMEMBERED_FOR: Final = timedelta(hours=24)
 # Not compared: these say that and when something changed, or only ever grow.
 UNCOMPARED: Final = frozenset({
     "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
-    "score_reasons",
+    "score_reasons", "due",
 })  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def derived(values: dict[str, Any], ask: Ask) -> dict[str, Any]:
         "score": total,
         "score_reasons": reasons,
         "next_follow_up_at": min(due, default=values["follow_up_wish"]),
+        "due": due,
     }
 
 

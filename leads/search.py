@@ -1,6 +1,6 @@
 """Words of a lead, and words of a query: what is found by equality in an index is found fast.
 
-Each word is stored with its beginnings of two to twelve letters. Accents and case are folded away.
+Each word is stored with its beginnings of two to ten letters. Accents and case are folded away.
 """
 
 import re
@@ -12,7 +12,7 @@ from lead_crm import contact
 from leads.documents import Lead
 from workflow.workflow import Workflow
 
-SHORTEST, LONGEST = 2, 12
+SHORTEST, LONGEST = 2, 10
 MOST_GRAMS: Final = 400
 MOST_WORDS: Final = 8
 WORD: Final = re.compile(r"[^\W_]+")
@@ -76,9 +76,8 @@ def _uid_grams(uid: str) -> Iterator[str]:
     folded = fold(uid)
     yield folded
     head, _, last = folded.rpartition("-")
-    letters = len(head) - len(head.lstrip("abcdefghijklmnopqrstuvwxyz"))
-    for length in range(letters + 2, len(head) + 1):
-        yield head[:length]
+    if head:
+        yield head
     yield from beginnings(last)
     yield last.lstrip("0")
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lead_crm.access import Actor
 from leads.documents import Lead
-from leads.messages import Card, LeadRow
+from leads.messages import Card, CardTask, LeadRow
 from leads.record import KEPT
 from leads.scoring import heat
 from workflow.workflow import Workflow
@@ -19,7 +19,7 @@ COMPUTED: Final = frozenset({
     "full_name", "is_hot", "days_since_created", "days_since_last_contact", "days_in_stage", "overdue_tasks",
     "stale", "activities_count", "history_count",
 })  # fmt: skip
-SUPPORT: Final = {"_id": 0, "keys.due": 1}  # what computing needs
+SUPPORT: Final = {"_id": 0, "due": 1}  # what computing needs
 
 
 def _projection(model: Any, *more: str) -> dict[str, int]:
@@ -28,12 +28,10 @@ def _projection(model: Any, *more: str) -> dict[str, int]:
 
 LISTED: Final = _projection(LeadRow)
 # For a whole lead, leaving out what is internal costs the database less than picking all the rest.
-WHOLE: Final = {"_id": 0, "keys.grams": 0, "changes": 0, "done": 0, "follow_up_wish": 0}
-CARD: Final = _projection(
-    Card, "expected_close_on", "tasks.uid", "tasks.kind", "tasks.title", "tasks.status",
-    "tasks.required", "tasks.due_at", "tasks.assigned_to",
-)  # fmt: skip
-del CARD["tasks"]
+WHOLE: Final = {"_id": 0, "keys": 0, "changes": 0, "done": 0, "follow_up_wish": 0}
+CARD: Final = _projection(Card, "expected_close_on") | {f"tasks.{name}": 1 for name in CardTask.model_fields}
+for _part in ("tasks", "due"):
+    del CARD[_part]
 SELECTABLE: Final = frozenset(LeadRow.model_fields) | {"tasks", "score_reasons", "rank", "conversion"}
 
 
@@ -43,7 +41,7 @@ def _computed(row: Row, workflow: Workflow, now: datetime) -> None:
     sla = stage.sla_hours if stage else None
     row["stale"] = bool(sla and row["status"] == "open" and (now - entered).total_seconds() > sla * 3600)
     row["days_in_stage"] = (now - entered).days
-    row["overdue_tasks"] = sum(due < now for due in row.pop("keys")["due"])
+    row["overdue_tasks"] = sum(due < now for due in row.pop("due"))
     row["is_hot"] = row["score"] > HOT
     row["temperature"] = heat(row["temperature"], row["expected_close_on"], workflow.config.temperature, now.date())
 
@@ -83,7 +81,6 @@ def whole(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
 def written(lead: Lead, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     """A lead that has just been written."""
     row: Row = {"type": "lead", **lead.model_dump(exclude={"changes", "done", "follow_up_wish"})}
-    row["keys"] = {"due": [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]}
     return whole(row, workflow=workflow, now=now, actor=actor)
 
 
@@ -93,6 +90,7 @@ def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Acto
 
 
 def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    row["due"] = [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]
     _computed(row, workflow, now)
     _masked(row, actor)
     del row["expected_close_on"]

@@ -1,5 +1,6 @@
 """What a web process does before its first request."""
 
+import gc
 from contextlib import suppress
 
 from django.urls import get_resolver
@@ -18,3 +19,6 @@ def prepare() -> None:
     with suppress(LeadCrmError):
         mongo.ping()
         workflow_service.current()
+    # What lives as long as the process need not be looked at by every collection of garbage.
+    gc.collect()
+    gc.freeze()

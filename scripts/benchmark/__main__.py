@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ from scripts.benchmark.wrk import Refused  # noqa: E402
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # both by name: a shell may have started us with Ctrl-C ignored
+        signal.signal(number, _stop)
     if not shutil.which("wrk"):
         sys.exit("The benchmark needs wrk: apt-get install wrk")
     plan = Plan(
@@ -41,7 +43,7 @@ def main() -> None:
     try:
         with _folder(options.data_dir) as folder:
             _run(options, plan, folder)
-    except (CannotStart, Refused) as error:
+    except (CannotStart, Refused, subprocess.CalledProcessError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("Stopped; everything that was started has been ended.")

@@ -28,7 +28,7 @@ from scripts.benchmark.wrk import Figure, Request, Server
 SIZE: Final = 50_000
 ROUNDS: Final = 3
 SECRET: Final = "bench-only-key-0123456789-0123456789"
-NEEDS: Final = ("fastapi", "uvicorn[standard]", "sqlalchemy", "asyncpg", "pyjwt", "pydantic[email]")
+NEEDS: Final = ("fastapi", "uvicorn[standard]", "sqlalchemy[asyncio]<2.1", "asyncpg", "pyjwt", "pydantic[email]")
 WANTED: Final = {
     "get": 1.0, "list": 1.5, "list deep": 3.0, "list filtered": None, "search": 20.0, "board 20": 3.0,
     "create": 0.8, "transition": 0.8,
@@ -137,11 +137,12 @@ def served(folder: Path, directory: Path) -> Iterator[Server]:
 def _interpreter(folder: Path) -> Path:
     """Python with what the rival needs, apart from ours."""
     home = folder / "rival-venv"
-    if not (home / "ready").exists():
+    ready, wanted = home / "ready", " ".join(NEEDS)
+    if not ready.exists() or ready.read_text() != wanted:
         say("  installing what the rival needs")
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         subprocess.run([home / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *NEEDS], check=True)
-        (home / "ready").touch()
+        ready.write_text(wanted)
     return home / "bin/python"
 
 

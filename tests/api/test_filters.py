@@ -125,7 +125,7 @@ def test_assignee(cast: Cast) -> None:
 
 def test_overdue(cast: Cast) -> None:
     late, calm = (lead(cast.alice)["uid"] for _ in range(2))
-    rewrite(late, keys__due=[moment(-1)])
+    rewrite(late, due=[moment(-1)])
     assert found(cast.alice, "overdue=true") == {late}
     assert found(cast.alice, "overdue=false") == {calm}
     by_uid = {row["uid"]: row["overdue_tasks"] for row in listed(cast.alice)["results"]}

@@ -132,6 +132,15 @@ class TestPartialPages:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(listing, "CANDIDATES", 3)
+        monkeypatch.setattr(listing, "QUICK_MS", 0)
+        found = listing._found
+
+        def slow(made: object, match: object, *rest: object) -> object:
+            if rest[-1] == 0:
+                raise ExecutionTimeout("examining everything takes too long")
+            return found(made, match, *rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(listing, "_found", slow)
 
     @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-score", "score", "next_follow_up_at"])
     def test_following_next_finds_all_matches(self, cast: Cast, leads: list[str], sort: str) -> None:

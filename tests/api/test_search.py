@@ -55,7 +55,7 @@ def test_other_words_do_not(cast: Cast, jurgen: str) -> None:
 
 
 def test_the_uid_and_its_beginnings_find_him(cast: Cast, jurgen: str) -> None:
-    parts = [jurgen, jurgen.lower(), jurgen[:14], jurgen[:11], jurgen[:6], jurgen[12:]]
+    parts = [jurgen, jurgen.lower(), jurgen[:14], jurgen[:11], jurgen[12:]]
     assert [part for part in parts if jurgen not in found(cast.alice, f"q={part}")] == []
 
 

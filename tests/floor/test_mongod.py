@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from lead_crm import mongod
+from tests.floor.processes import open_files
 
 ROOT = Path(__file__).parents[2]
 PRELUDE = "import os, sys; from pathlib import Path; from lead_crm import mongod; data = Path(sys.argv[1])\n"
@@ -231,7 +232,7 @@ def test_an_interrupt_from_the_terminal_does_not_reach_it(data: Path) -> None:
     with mongod.running(data):
         server = server_of(data)
         assert os.getsid(server) != os.getsid(0)
-        held = {file.name: file.readlink().name for file in Path(f"/proc/{server}/fd").iterdir()}
+        held = open_files(server)
         assert {held["0"], held["1"]} == {"null"}
         assert not {"users.lock", "start.lock"} & set(held.values())
 
