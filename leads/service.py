@@ -195,9 +195,9 @@ def _change(
     """The one way to change a lead: one read, one rule, one write over the version that was read."""
     for attempt in range(ATTEMPTS):
         before, workflow = load() if load else store.load(uid, actor=actor)
-        _unchanged(before, if_match, actor)
         if once and any(done.once == once for done in before.done):
             return before, workflow
+        _unchanged(before, if_match)
         kept, spilled = record.spill(before)
         after = rule(kept, Ask(actor, workflow, now, once))
         if after is kept:
@@ -209,7 +209,7 @@ def _change(
     raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
 
 
-def _unchanged(lead: Lead, if_match: int | None, actor: Actor) -> None:
+def _unchanged(lead: Lead, if_match: int | None) -> None:
     if if_match is None or if_match == lead.version:
         return
     pointers = {change["pointer"] for entry in store.changes_since(lead, if_match) for change in entry["changes"]}
@@ -229,6 +229,10 @@ def _room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManag
     return seats.reserved(stage, lead=after.uid, center=after.center, refused=refused)
 
 
+class StageHasLeads(Conflict):
+    code, title = "stage_has_leads", "Leads stand in this stage: say where they go with ?move_to=<stage>."
+
+
 def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime, if_match: int | None) -> None:
     """Archive the stage, so that nothing enters it any more; move its leads; then drop it, unless history names it.
 
@@ -238,16 +242,17 @@ def delete_stage(uid: str, *, move_to: str | None, actor: Actor, now: datetime, 
     workflow_rules.unlocked(workflow)
     stage = workflow_rules.known_stage(workflow, uid)
     everyone = system(directory.centers())
-    if move_to is None and store.standing_in(uid, actor=everyone, limit=1):
-        detail = "Leads stand in this stage: say where they go with ?move_to=<stage>."
-        raise Conflict(detail, code="stage_has_leads")
     if move_to is not None:
         _destination(workflow, uid, move_to)
+    elif store.standing_in(uid, actor=everyone, limit=1):
+        raise StageHasLeads
     if not stage.archived or if_match is not None:
         workflow_service.change_stage(uid, {"archived": True}, actor=actor, now=now, if_match=if_match)
     while batch := store.standing_in(uid, actor=everyone, limit=200):
+        if move_to is None:  # one has come in the meantime
+            raise StageHasLeads
         for lead in batch:
-            _evacuate(lead, uid, move_to or "", actor=everyone, now=now)
+            _evacuate(lead, uid, move_to, actor=everyone, now=now)
     workflow_service.drop_stage(uid, keep=store.named_in_history(uid), actor=actor, now=now)
 
 
