@@ -157,7 +157,7 @@ def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | No
 def _insert_timeline(timeline: Timeline) -> None:
     """Somebody who came before us may have written the very same one and not lived to write the lead."""
     with suppress(DuplicateKeyError):
-        mongo.collection("leads").insert_one({"type": "timeline", **timeline.model_dump()})
+        mongo.quick("leads").insert_one({"type": "timeline", **timeline.model_dump()})
 
 
 def timelines(lead: str, *, below: int, start: str | None, newest_first: bool, what: str) -> Iterator[mongo.Row]:
