@@ -77,9 +77,9 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
     """Leads by filters, search and sort order, a page at a time.
 
     `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. Lists in the order of
-    creation, score or next follow-up cost the same at any size and depth. Other combinations examine at most 10,000
-    candidates for a page; then `partial` is true and `next` goes on from there. Counts of 250 and more may be four
-    seconds old.
+    creation, score or next follow-up cost the same at any size and depth. A filter that no index answers and that
+    takes long examines 10,000 candidates for a page; then `partial` is true and `next` goes on from there. Other sort
+    orders put the newest 10,000 candidates in order. Counts of 250 and more may be four seconds old.
     """
     return workflow_service.read(lambda workflow: _listed(call, workflow))
 
