@@ -122,15 +122,15 @@ class HistoryOut(Out, HistoryEntry):
 
 
 class LeadOut(LeadRow):
-    """A whole lead. Of timeline and passage the latest 20; `/activities/` and `/history/` have all."""
+    """A whole lead. Of timeline and passage the latest 10; `/activities/` and `/history/` have all."""
 
     rank: str
     score_reasons: list[ScoreReason]
     conversion: Conversion | None
     tasks: list[TaskOut]
-    activities: list[ActivityOut] = Field(description="The latest 20, oldest of them first.")
+    activities: list[ActivityOut] = Field(description="The latest 10, oldest of them first.")
     activities_count: int
-    history: list[HistoryOut] = Field(description="The latest 20, oldest of them first.")
+    history: list[HistoryOut] = Field(description="The latest 10, oldest of them first.")
     history_count: int
 
 

@@ -28,7 +28,7 @@ from leads import gate, rules, store, tasks
 from leads.documents import Lead
 from leads.gate import Move
 from leads.messages import ActivityIn, CompleteIn, LeadIn
-from leads.record import FULL, FULL_CHANGES, Ask
+from leads.record import Ask
 from management import accounts
 from management.invention import CURRENCIES, FIRST, LAST, PLACES, invented, person
 from workflow import service as workflow_service
@@ -181,7 +181,7 @@ class Life:
             for _ in range(self.dice.choices(range(MOST_MOVES + 1), (42, 22, 14, 9, 9, 3, 1))[0]):
                 lead = self._touched(lead)
                 stage = self._next(lead)
-                if stage is None or len(lead.changes) + 4 > FULL_CHANGES or len(lead.activities) + 9 > FULL:
+                if stage is None:
                     return
                 lead = self._left(lead, stage)
             self._touched(lead)

@@ -29,10 +29,10 @@ def test_a_long_life_is_kept_whole_and_in_order() -> None:
     assert [timeline.uid for timeline in timelines] == sorted(timeline.uid for timeline in timelines)
 
 
-def test_the_lead_stays_small_and_keeps_its_latest_twenty() -> None:
-    for notes in (0, 10, 29, 30, 31, 200):
+def test_the_lead_stays_small_and_keeps_its_latest_ten() -> None:
+    for notes in (0, 5, 9, 10, 11, 19, 20, 21, 200):
         lead, _ = written(notes)
-        assert min(notes + 1, 20) <= len(lead.activities) <= record.FULL
+        assert min(notes + 1, record.KEPT) <= len(lead.activities) <= record.FULL
         assert len(lead.changes) <= record.FULL_CHANGES
 
 
@@ -49,7 +49,7 @@ def test_a_short_life_does_not_spill() -> None:
 
 def test_two_writers_spill_the_very_same_document() -> None:
     lead = new_lead()
-    for number in range(14, 29):
+    for number in range(14, 24):
         lead = noted(lead, number)
     (kept, first), (again, second) = record.spill(lead), record.spill(lead)
     assert first is not None
@@ -62,7 +62,7 @@ def test_the_stage_the_lead_stands_in_never_leaves_it() -> None:
     lead = new_lead()
     kept, spilled = record.spill(lead.changed(history=lead.history * 40))
     assert spilled is not None
-    assert (len(spilled.history), len(kept.history)) == (20, 20)
+    assert (len(spilled.history), len(kept.history)) == (40 - record.KEPT, record.KEPT)
     assert kept.history[-1].left_at is None
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lead_crm import mongo
-from leads.record import FULL, FULL_CHANGES, timeline_uid
+from leads.record import FULL, FULL_CHANGES, KEPT, timeline_uid
 from tests.api.steps import EVERY_STAGE, go, read, relaxed, walked
 from tests.cast import Cast, lead
 
@@ -33,7 +33,7 @@ def test_a_lead_with_200_activities_stays_small(cast: Cast, talkative: str) -> N
     assert row["spilled"]["activities"] + len(row["activities"]) == 201
     shown = read(cast.alice, talkative)
     assert ([one["body"] for one in shown["activities"]], shown["activities_count"]) == (
-        [f"{n}" for n in range(180, 200)], 201,
+        [f"{n}" for n in range(200 - KEPT, 200)], 201,
     )  # fmt: skip
 
 
@@ -59,8 +59,8 @@ def test_a_timeline_that_a_crashed_writer_left_changes_nothing_for_readers(cast:
     before = walked(cast.alice, f"/api/leads/{talkative}/activities/")
     row = stored(talkative)
     left = {
-        "type": "timeline", "uid": timeline_uid(talkative, row["version"]), "activities": row["activities"][:-20],
-        "history": [], "changes": row["changes"][:-5],
+        "type": "timeline", "uid": timeline_uid(talkative, row["version"]), "activities": row["activities"][:-KEPT],
+        "history": [], "changes": row["changes"],
     }  # fmt: skip
     mongo.collection("leads").insert_one(left)
     assert walked(cast.alice, f"/api/leads/{talkative}/activities/") == before
@@ -71,13 +71,14 @@ def test_whoever_writes_after_a_crash_finishes_it(cast: Cast) -> None:
     """The lead is full; the crashed writer has written the timeline document, but not the lead."""
     uid = lead(cast.alice)["uid"]
     path = f"/api/leads/{uid}/activities/"
-    while len(stored(uid)["activities"]) < FULL:
-        cast.alice.post(path, {"body": f"{stored(uid)['version']}"})
+    for number in range(FULL_CHANGES):
+        cast.alice.post(path, {"body": f"{number}"})
     row = stored(uid)
+    assert len(row["changes"]) == FULL_CHANGES
     mongo.collection("leads").insert_one({
         "type": "timeline", "uid": timeline_uid(uid, row["version"]), "start": row["spilled"],
-        "activities": row["activities"][:-20],
-        "history": row["history"][:-20], "changes": row["changes"][:-5],
+        "activities": row["activities"][:-KEPT],
+        "history": row["history"][:-KEPT], "changes": row["changes"],
     })  # fmt: skip
     before = [one["uid"] for one in walked(cast.alice, path)]
     documents = timelines(uid)
@@ -95,4 +96,6 @@ def test_what_differs_is_told_across_timelines(cast: Cast, talkative: str) -> No
 
 def test_timelines_are_no_leads(cast: Cast, talkative: str) -> None:
     assert cast.root.get("/api/leads/").json()["count"] == 1
-    assert cast.root.get(f"/api/leads/{timeline_uid(talkative, 31)}/").status_code == 404
+    timeline = mongo.collection("leads").find_one({"type": "timeline"})
+    assert timeline is not None
+    assert cast.root.get(f"/api/leads/{timeline['uid']}/").status_code == 404
