@@ -44,6 +44,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([*LIVE, *NEWEST], name="newest"),
         IndexModel([*HELD, *NEWEST], name="newest_held"),
         IndexModel([*LIVE, ("current_stage", ASCENDING), *NEWEST], name="stage"),
+        IndexModel([*HELD, ("current_stage", ASCENDING), *NEWEST], name="stage_held"),
         IndexModel([*LIVE, ("score", DESCENDING), ("_id", ASCENDING)], name="score"),
         IndexModel([*LIVE, ("keys.follow_up", ASCENDING), ("_id", ASCENDING)], name="follow_up"),
         IndexModel([*LIVE, ("keys.grams", ASCENDING), *NEWEST], name="grams"),

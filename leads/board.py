@@ -71,7 +71,10 @@ def pipeline(found: Match, limit: int, *, counted: bool) -> list[Row]:
     cards = _limited(found, [{"$limit": limit + 1}, {"$project": CARD | {"_id": 1}}])
     documents = {"type": {"$in": ["stage", "config"]}}  # the config for its version; no lead stands in it
     fields = {"_id": 0, "uid": 1, "version": 1}
-    steps: list[Row] = [{"$match": documents}, {"$project": fields}, _lookup("leads", cards)]
+    # The config last: its lookup finds nothing in no time, and whatever does so first is what the database takes for
+    # usual. It then plans every column's lookup anew, with all indexes, which took three times as long.
+    first: list[Row] = [{"$match": documents}, {"$sort": {"type": -1, "uid": -1}}, {"$project": fields}]
+    steps = [*first, _lookup("leads", cards)]
     if counted:
         steps.append(_lookup("counted", _limited(found, [{"$limit": COUNTED + 1}, {"$count": "n"}], sort=False)))
     if found.rest:

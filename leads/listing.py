@@ -137,8 +137,8 @@ def plan(
         return _searched(groups, base, where, order)
     held = "keys.holders" in base
     name, walk = _walk(order, held)
-    if name == "newest" and isinstance(where.rest.get("current_stage"), str):
-        base["current_stage"], name = where.rest.pop("current_stage"), "stage"
+    if walk[0][0] == "created_at" and isinstance(where.rest.get("current_stage"), str):
+        base["current_stage"], name = where.rest.pop("current_stage"), "stage_held" if held else "stage"
     if held and not name.endswith("_held"):
         where.rest["keys.holders"] = base.pop("keys.holders")
     if order.path == walk[0][0]:  # then the index has bounds for it
