@@ -1,6 +1,6 @@
 """Who is asking, what they may do, and which leads they may see."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,6 +17,10 @@ PERMISSIONS: Final = (
 
 Scope = Literal["center", "own", "tasks"]
 Shelves = Literal["live", "archived", "both"]
+State = Literal["live", "archived", "erased"]
+STATES: Final[dict[Shelves, tuple[State, ...]]] = {
+    "live": ("live",), "archived": ("archived", "erased"), "both": ("live", "archived", "erased"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Actor:
     permissions: frozenset[str]
     centers: tuple[str, ...]
     scope: Scope = "center"
+    token: str | None = None  # the token that speaks for them; None: they signed in themselves
 
     is_authenticated = True  # what Django REST framework asks of a user
 
@@ -78,9 +83,11 @@ class Person:
         return self.everywhere or center in self.centers
 
 
-def grant(roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[str]) -> dict[str, Any]:
+def grant(
+    roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[str], known: Mapping[str, Role] = ROLES
+) -> dict[str, Any]:
     """What a set of roles amounts to: the permissions of all of them and the widest of their scopes."""
-    held = [ROLES[role] for role in roles]
+    held = [known[role] for role in roles if role in known]
     widest: Scope = "tasks"
     for scope in ("own", "center"):
         if any(role.scope == scope for role in held):
@@ -96,14 +103,19 @@ def grant(roles: Iterable[str], centers: Iterable[str], all_centers: Iterable[st
 ANYBODY: Final = Actor("anybody", "Anybody", "public", (), frozenset(), ())
 
 
+def public(centers: Iterable[str]) -> Actor:
+    """Whoever fills in the public form: may leave a lead, and see none."""
+    return Actor("public", "Public form", "public", (), frozenset({"lead.create"}), tuple(centers))
+
+
 def system(centers: Iterable[str]) -> Actor:
     """The CRM itself: automatic moves, sweeps and repairs."""
     return Actor("system", "System", "system", ("super_admin",), frozenset(PERMISSIONS), tuple(centers))
 
 
-def shelf(center: str, *, archived: bool) -> str:
+def shelf(center: str, state: State = "live") -> str:
     """Where a lead is kept. Every index starts with it, so archived leads cost the living ones nothing."""
-    return f"archived/{center}" if archived else f"live/{center}"
+    return f"{state}/{center}"
 
 
 def holders(assigned_to: Iterable[str], task_assignees: Iterable[str]) -> list[str]:
@@ -114,10 +126,9 @@ def holders(assigned_to: Iterable[str], task_assignees: Iterable[str]) -> list[s
 def visible(actor: Actor, shelves: Shelves = "live", centers: Iterable[str] | None = None) -> dict[str, Any]:
     """The part of every query that keeps others' leads out: the one place where scope is decided."""
     allowed = [c for c in actor.centers if centers is None or c in set(centers)]
-    archived = {"live": [False], "archived": [True], "both": [False, True]}[shelves]
     scope: dict[str, Any] = {
         "type": "lead",
-        "keys.shelf": _any_of([shelf(center, archived=a) for a in archived for center in allowed]),
+        "keys.shelf": _any_of([shelf(center, state) for state in STATES[shelves] for center in allowed]),
     }
     if actor.scope == "own":
         scope["keys.holders"] = {"$in": [actor.uid, NOBODY]}

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from lead_crm import mongo
-from lead_crm.access import DEFAULT_CENTER, ROLES, Person
+from lead_crm.access import DEFAULT_CENTER, ROLES, Person, Role
 
 T = TypeVar("T")
 
@@ -41,6 +41,21 @@ def _read_centers() -> tuple[str, ...]:
     return tuple(row["uid"] for row in rows) or (DEFAULT_CENTER,)
 
 
+def roles() -> dict[str, Role]:
+    """Those built in, and the config's own."""
+    return remembered("roles", _read_roles)
+
+
+def _read_roles() -> dict[str, Role]:
+    config = mongo.collection("leads").find_one({"type": "config"}, {"roles": 1}) or {}
+    return ROLES | {
+        row["key"]: Role(
+            frozenset(row["permissions"]), "center" if row["scope"] == "all" else row["scope"], row["scope"] == "all"
+        )
+        for row in config.get("roles", [])
+    }
+
+
 def people(uids: Iterable[str]) -> dict[str, Person]:
     """Those of `uids` who exist and are active."""
     found = ((uid, remembered(f"person:{uid}", partial(_read_person, uid))) for uid in set(uids))
@@ -51,5 +66,6 @@ def _read_person(uid: str) -> Person | None:
     row = mongo.collection("accounts").find_one({"type": "account", "uid": uid, "active": True})
     if row is None:
         return None
-    everywhere = any(ROLES[role].all_centers for role in row["roles"] if role in ROLES)
+    known = roles()
+    everywhere = any(known[role].all_centers for role in row["roles"] if role in known)
     return Person(uid, row["name"], tuple(row["centers"]), everywhere)

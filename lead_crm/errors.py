@@ -39,7 +39,7 @@ class NotJson(LeadCrmError):
 
 
 class NotSignedIn(LeadCrmError):
-    status, code, title = 401, "not_signed_in", "Sign in first: send a valid bearer token."
+    status, code, title = 401, "not_signed_in", "Sign in first, or send a valid bearer token."
 
 
 class NotAllowed(LeadCrmError):
@@ -92,6 +92,12 @@ class KeyReused(LeadCrmError):
 
 class Locked(LeadCrmError):
     status, code, title = 423, "locked", "The workflow is locked. An administrator can unlock it with a reason."
+
+
+class TooManyRequests(LeadCrmError):
+    """`retry_after`, in seconds, becomes the header Retry-After."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests. Try again later."
 
 
 class Unavailable(LeadCrmError):

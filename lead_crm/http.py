@@ -17,7 +17,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from lead_crm import access, documents, errors, idempotency, mongo, strict
+from lead_crm import access, audit, client, documents, errors, idempotency, mongo, pace, strict
 from lead_crm.access import Actor
 from lead_crm.errors import (
     Fault,
@@ -53,6 +53,8 @@ class Contract:
     raises: tuple[type[LeadCrmError], ...]
     versioned: bool
     also: Callable[..., list[Fault]] | None
+    audits: audit.Action | None
+    secret: bool
 
 
 def endpoint(
@@ -65,16 +67,19 @@ def endpoint(
     raises: tuple[type[LeadCrmError], ...] = (),
     versioned: bool = False,
     also: Callable[..., list[Fault]] | None = None,
+    audits: audit.Action | None = None,
+    secret: bool = False,
 ) -> Callable[[Handler], Handler]:
     """State a handler's contract. Its name is the operation id, its docstring the documentation.
 
     `versioned`: answers carry the document's version as ETag, and writes accept If-Match.
     `also(body, actor, **path)`: what else is wrong with a body of which the model refuses a part.
+    `audits`: who did this to which leads is noted. `secret`: the answer is shown once and never kept.
     """
 
     def state(handler: Handler) -> Handler:
         handler.contract = Contract(  # type: ignore[attr-defined]
-            handler, returns, status, body, query, permission, raises, versioned, also
+            handler, returns, status, body, query, permission, raises, versioned, also, audits, secret
         )
         return handler
 
@@ -140,8 +145,9 @@ def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpR
     call = Call(plain, actor, documents.now(), body, query, _if_match(contract, plain), None)
     key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
     if key is None:
-        return reply(contract.handler(call, **path), contract)
-    call.once = idempotency.name(actor=actor.uid, path=plain.path_info, key=key)
+        return _handled(contract, call, path)[0]
+    caller = f"anybody at {client.fingerprint(plain)}" if contract.permission is None else actor.uid
+    call.once = idempotency.name(actor=caller, path=plain.path_info, key=key)
     kept = idempotency.begin(call.once, body=raw, now=call.now)
     return _replay(kept) if kept else _once(call.once, contract, call, path)
 
@@ -154,6 +160,7 @@ def _actor(contract: Contract, request: Request, plain: HttpRequest) -> Actor:
     if actor is None:
         raise NotSignedIn
     plain.actor_uid = actor.uid  # type: ignore[attr-defined]
+    pace.step(actor.token or actor.uid)
     actor.require(contract.permission)
     return cast(Actor, actor)
 
@@ -205,10 +212,24 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
+def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> tuple[HttpResponse, list[str]]:
+    """The answer, and which leads it is about."""
+    data = contract.handler(call, **path)
+    about: list[str] = []
+    if contract.audits:
+        about = audit.subjects(data, path)
+        audit.note(
+            contract.audits, contract.handler.__name__, actor=call.actor, subjects=about, at=call.now,
+            request_id=request_id.get(),
+        )  # fmt: skip
+    return (data if isinstance(data, HttpResponse) else reply(data, contract)), about
+
+
 def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> HttpResponse:
     """Keep the answer, also a refusal, for whoever repeats the request; but no failure of ours."""
+    about: list[str] = []
     try:
-        response = reply(contract.handler(call, **path), contract)
+        response, about = _handled(contract, call, path)
     except LeadCrmError as error:
         response = problem_response(error)
         if error.status >= 500:
@@ -217,8 +238,11 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
     except Exception:
         idempotency.forget(once)
         raise
+    if contract.secret:
+        idempotency.forget(once)
+        return response
     kept = idempotency.Kept(response.status_code, response.content, response["Content-Type"], response.get("ETag"))
-    idempotency.keep(once, kept)
+    idempotency.keep(once, kept, about=about)
     return response
 
 

@@ -62,8 +62,13 @@ def _found(once: str, digest: str, now: datetime) -> Kept | None:
     return None
 
 
-def keep(once: str, answer: Kept) -> None:
-    mongo.quick("idempotency").update_one({"_id": once}, {"$set": {"answer": vars(answer)}})
+def keep(once: str, answer: Kept, *, about: list[str]) -> None:
+    mongo.quick("idempotency").update_one({"_id": once}, {"$set": {"answer": vars(answer), "about": about}})
+
+
+def forget_about(lead: str) -> None:
+    """Answers that showed an erased person. Their keys stay known to the lead itself."""
+    mongo.collection("idempotency").delete_many({"about": lead})
 
 
 def forget(once: str) -> None:

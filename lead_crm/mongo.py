@@ -59,8 +59,26 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("secret_hash", ASCENDING)], name="secret", unique=True,
             partialFilterExpression={"secret_hash": {"$exists": True}},
         ),
+        IndexModel(
+            [("invitation_hash", ASCENDING)], name="invitation", unique=True,
+            partialFilterExpression={"invitation_hash": {"$type": "string"}},
+        ),
     ],
-    "idempotency": [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)],
+    "idempotency": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("about", ASCENDING)], name="about", sparse=True),
+    ],
+    "sessions": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("account", ASCENDING)], name="account"),
+    ],
+    "attempts": [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)],
+    "audit": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("subjects", ASCENDING), ("at", DESCENDING)], name="subject"),
+        IndexModel([("actor", ASCENDING), ("at", DESCENDING)], name="actor"),
+        IndexModel([("at", DESCENDING)], name="newest"),
+    ],
 }  # fmt: skip
 
 

@@ -28,7 +28,9 @@ REASONS: Final = {
     400: "The body is not JSON.", 401: "Nobody is signed in.", 403: "The role does not permit it.",
     404: "Nothing there, or nothing that you may see.", 409: "It does not fit the present state.",
     412: "Changed since you read it; `changed` names the pointers.", 413: "The body is too large.",
+    415: "Requests with a cookie say application/json.",
     422: "Faults in the input, all of them.", 423: "The workflow is locked.",
+    429: "Too many requests: Retry-After says when to come back.",
     501: "Needs a real MongoDB.", 503: "The database cannot be reached.",
 }  # fmt: skip
 IF_MATCH: Final = {
@@ -40,7 +42,13 @@ IDEMPOTENCY_KEY: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "Repeating the request with the same key within 24 hours gives the first answer again.",
 }  # fmt: skip
-BEARER: Final = {"type": "http", "scheme": "bearer"}
+SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of this CRM, or of your identity provider."},
+    "session": {
+        "type": "apiKey", "in": "cookie", "name": "lead_crm_session",
+        "description": "For browsers, from /api/auth/login/. Writes also send the header X-CSRF-Token.",
+    },
+}  # fmt: skip
 ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of the document."}}
 
 
@@ -59,7 +67,7 @@ def _operation(contract: Contract, path: str, method: str) -> Schema:
         "tags": [path.removeprefix("/api").strip("/").partition("/")[0]],
         "parameters": _parameters(contract, path, method),
         "responses": _responses(contract, path, method),
-        "security": [] if contract.permission is None else [{"bearer": []}],
+        "security": [] if contract.permission is None else [{name: []} for name in SCHEMES],
     }
     if description.strip():
         operation["description"] = description.strip()
@@ -150,11 +158,11 @@ def _responses(contract: Contract, path: str, method: str) -> Schema:
 def _failures(contract: Contract, path: str, method: str) -> set[int]:
     found = {422, 503, *(error.status for error in contract.raises)}
     if contract.permission is not None:
-        found |= {401, 403, 409}  # 409: no workflow has been set up yet
+        found |= {401, 403, 409, 429}  # 409: no workflow has been set up yet
     if method == "POST":
         found |= {409}  # the first request with this Idempotency-Key is still at work
     if contract.body:
-        found |= {400, 413}
+        found |= {400, 413} if contract.permission is None else {400, 413, 415}
     if "{" in path:
         found |= {404}
     if contract.versioned and method != "GET" and contract.status != 201:
@@ -173,7 +181,7 @@ def fill_components(result: Schema, generator: Any, **kwargs: Any) -> Schema:
     names = {name: _name(name) for name in definitions}
     components = {names[name]: definition for name, definition in definitions.items()}
     references = {_placeholder(*key): place["$ref"] for key, place in places.items()}
-    parts = {"schemas": dict(sorted(components.items())), "securitySchemes": {"bearer": BEARER}}
+    parts = {"schemas": dict(sorted(components.items())), "securitySchemes": SCHEMES}
     whole = _renamed({"paths": result["paths"], "components": parts}, names, references)
     return {**result, **whole}
 

@@ -1,13 +1,19 @@
 """Environment -> values. Everything that can be set is a field of `Environment`; wrong values stop the start."""
 
+import ipaddress
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class Environment(BaseModel):
@@ -31,6 +37,56 @@ class Environment(BaseModel):
         "US", pattern=r"^[A-Z]{2}$", description="Country of phone numbers written without a country code."
     )
 
+    SECRET_KEY: Annotated[str, Field(min_length=50)] | None = Field(
+        None, description="Random text; the same on every machine. Unset: made once and kept in DATA_DIR, mode 0600."
+    )
+    HTTPS: bool = Field(
+        False,
+        description="Served over HTTPS by a proxy in front: secure cookies, HSTS, plain requests are sent there.",
+    )
+    TRUSTED_PROXIES: str = Field(
+        "", description="Networks whose X-Forwarded-For is believed, separated by commas, for example 10.0.0.0/8."
+    )
+    ALLOWED_ORIGINS: str = Field(
+        "", description="Origins whose pages may call the API and embed the form, separated by commas; * for all."
+    )
+    REQUESTS_PER_MINUTE: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        30_000, description="What one person or token may ask of one web process."
+    )
+    CAPTURES_PER_HOUR: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        10, description="Public enquiries accepted from one address."
+    )
+    AUDIT_DAYS: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        730, description="How long it is kept who read or changed which lead."
+    )
+    CAPTCHA_VERIFY_URL: str | None = Field(
+        None, pattern=r"^https?://", description="Where captcha answers are verified; unset: none is asked for."
+    )
+    CAPTCHA_SECRET: str | None = Field(None, description="Ours, for that address.")
+    CAPTCHA_SITE_KEY: str | None = Field(None, description="Shown to the page that embeds the captcha.")
+    JWT_ISSUER: str | None = Field(None, description="Accept JWTs of this identity provider.")
+    JWT_AUDIENCE: str | None = Field(None, description="The audience such a token must be made for.")
+    JWT_JWKS_URL: str | None = Field(None, pattern=r"^https?://", description="Where the provider publishes its keys.")
+
+    @field_validator("TRUSTED_PROXIES")
+    @classmethod
+    def networks(cls, text: str) -> str:
+        for part in _parts(text):
+            ipaddress.ip_network(part)
+        return text
+
+    @model_validator(mode="after")
+    def together(self) -> "Environment":
+        if any((self.JWT_ISSUER, self.JWT_AUDIENCE, self.JWT_JWKS_URL)) and not all(
+            (self.JWT_ISSUER, self.JWT_AUDIENCE, self.JWT_JWKS_URL)
+        ):
+            raise ValueError("set JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL together")
+        if self.CAPTCHA_VERIFY_URL and not self.CAPTCHA_SECRET:
+            raise ValueError("CAPTCHA_VERIFY_URL needs CAPTCHA_SECRET")
+        if self.HTTPS and "*" in _parts(self.ALLOWED_HOSTS):
+            raise ValueError("with HTTPS, name the hosts in ALLOWED_HOSTS")
+        return self
+
     @field_validator("DATA_DIR")
     @classmethod
     def absolute(cls, path: Path) -> Path:
@@ -50,8 +106,27 @@ def _read() -> Environment:
     try:
         return Environment.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        faults = "\n".join(
+            f"  {'.'.join(map(str, fault['loc'])) or 'together'}: {fault['msg']}" for fault in error.errors()
+        )
         sys.exit(f"Lead CRM cannot start: these environment variables are wrong.\n{faults}")
+
+
+def _secret_key(folder: Path) -> str:
+    """Made once. Two processes that start at the same moment agree: the second finds the link of the first."""
+    file = folder / "secret_key"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = folder / f".secret_key-{secrets.token_hex(8)}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text()
 
 
 ENV = _read()
@@ -61,7 +136,13 @@ MONGODB_URI = ENV.MONGODB_URI
 MONGODB_DATABASE = ENV.MONGODB_DATABASE
 MAX_BODY_BYTES = ENV.MAX_BODY_BYTES
 DEFAULT_REGION = ENV.DEFAULT_REGION
-ALLOWED_HOSTS = [host.strip() for host in ENV.ALLOWED_HOSTS.split(",")]
+ALLOWED_HOSTS = _parts(ENV.ALLOWED_HOSTS)
+SECRET_KEY = ENV.SECRET_KEY or _secret_key(ENV.DATA_DIR)
+TRUSTED_PROXIES = [ipaddress.ip_network(part) for part in _parts(ENV.TRUSTED_PROXIES)]
+ALLOWED_ORIGINS = _parts(ENV.ALLOWED_ORIGINS)
+HTTPS = ENV.HTTPS
+AUDIT_DAYS = ENV.AUDIT_DAYS
+AUDITED = True  # only the benchmark turns it off, to measure what it costs
 
 DEBUG = False
 USE_TZ = True

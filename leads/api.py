@@ -63,6 +63,7 @@ def _who(call: Call[Any, Any]) -> dict[str, Any]:
     raises=(Conflict,),
     versioned=True,
     also=service.faults_of_new,
+    audits="create",
 )
 def create_lead(call: Call[LeadIn, None]) -> Row:
     """Create a lead in the first stage.
@@ -72,7 +73,7 @@ def create_lead(call: Call[LeadIn, None]) -> Row:
     return _written(call, service.create(call.body, **_who(call)))
 
 
-@endpoint(permission="lead.view", query=LeadQuery, returns=LeadPage, raises=(Conflict,))
+@endpoint(permission="lead.view", query=LeadQuery, returns=LeadPage, raises=(Conflict,), audits="list")
 def list_leads(call: Call[None, LeadQuery]) -> Row:
     """Leads by filters, search and sort order, a page at a time.
 
@@ -128,7 +129,7 @@ def _previous(call: Call[None, LeadQuery], cursor: str | None) -> str | None:
     return None
 
 
-@endpoint(permission="lead.view", returns=LeadOut, versioned=True)
+@endpoint(permission="lead.view", returns=LeadOut, versioned=True, audits="read")
 def read_lead(call: Call[None, None], uid: str) -> Row:
     """One lead, whole."""
     row = store.get(uid, actor=call.actor, projection=shown.WHOLE)
@@ -137,7 +138,7 @@ def read_lead(call: Call[None, None], uid: str) -> Row:
 
 @endpoint(
     permission="lead.edit", body=LeadPatch, returns=LeadOut, raises=(Conflict,), versioned=True,
-    also=service.faults_of_edit,
+    also=service.faults_of_edit, audits="change",
 )  # fmt: skip
 def edit_lead(call: Call[In, None], uid: str) -> Row:
     """Change a lead: only what is sent changes, null clears (merge patch). Moving is not changing: see `transition`."""
@@ -146,74 +147,76 @@ def edit_lead(call: Call[In, None], uid: str) -> Row:
     )
 
 
-@endpoint(permission="lead.archive", status=204, raises=(Conflict,), versioned=True)
+@endpoint(permission="lead.archive", status=204, raises=(Conflict,), versioned=True, audits="change")
 def archive_lead(call: Call[None, None], uid: str) -> None:
     """Archive a lead. It leaves lists, board and counts, and can be restored."""
     service.archive(uid, actor=call.actor, now=call.now, if_match=call.if_match)
 
 
-@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def archive_lead_action(call: Call[Nothing, None], uid: str) -> Row:
     """Archive a lead, and get it back as it is then."""
     return _written(call, service.archive(uid, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Refused,), versioned=True)
+@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")
 def restore_lead(call: Call[Nothing, None], uid: str) -> Row:
     """Bring an archived lead back into its stage."""
     return _written(call, service.restore(uid, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="lead.view", returns=Moves)
+@endpoint(permission="lead.view", returns=Moves, audits="read")
 def list_moves(call: Call[None, None], uid: str) -> Row:
     """Every stage: may the lead go there, and if not, exactly why, and what would make it pass."""
     return {"results": service.moves(uid, actor=call.actor, now=call.now)}
 
 
-@endpoint(permission="lead.move", body=TransitionIn, returns=LeadOut, raises=(Refused,), versioned=True)
+@endpoint(
+    permission="lead.move", body=TransitionIn, returns=LeadOut, raises=(Refused,), versioned=True, audits="change"
+)
 def transition_lead(call: Call[TransitionIn, None], uid: str) -> Row:
     """Move a lead to another stage, if the gate lets it pass; a refusal (409) lists every reason."""
     return _written(call, service.transition(uid, call.body, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="lead.edit", body=AssignIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(permission="lead.edit", body=AssignIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def assign_lead(call: Call[AssignIn, None], uid: str) -> Row:
     """Give a lead to one or several people, or to nobody (null). Giving it to others needs `lead.assign`."""
     return _written(call, service.assign(uid, call.body.assigned_to, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="lead.view", returns=TaskList)
+@endpoint(permission="lead.view", returns=TaskList, audits="read")
 def list_tasks(call: Call[None, None], uid: str) -> Row:
     """The tasks of a lead, oldest first."""
     return {"results": store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0})["tasks"]}
 
 
-@endpoint(permission="task.edit", body=TaskIn, returns=TaskOut, status=201, raises=(Conflict,))
+@endpoint(permission="task.edit", body=TaskIn, returns=TaskOut, status=201, raises=(Conflict,), audits="change")
 def create_task(call: Call[TaskIn, None], uid: str) -> Any:
     """Add a task by hand."""
     return service.add_task(uid, call.body, **_who(call))
 
 
-@endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,))
+@endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,), audits="change")
 def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
     """Change a pending task (merge patch)."""
     changes = call.body.model_dump()
     return service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None)
 
 
-@endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def complete_task(call: Call[CompleteIn, None], uid: str, task: str) -> Row:
     """Complete a task, with what its kind asks for. Needs `task.complete`, or `task.complete:<kind>`."""
     return _written(call, service.complete_task(uid, task, call.body, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="task.edit", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(permission="task.edit", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def reopen_task(call: Call[Nothing, None], uid: str, task: str) -> Row:
     """Make a closed task pending again."""
     return _written(call, service.reopen_task(uid, task, **_who(call), if_match=call.if_match))
 
 
-@endpoint(permission="task.edit", body=NotesIn, returns=LeadOut, raises=(Conflict,), versioned=True)
+@endpoint(permission="task.edit", body=NotesIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def cancel_task(call: Call[NotesIn, None], uid: str, task: str) -> Row:
     """Cancel a pending task. A required one still blocks the lead."""
     return _written(call, service.cancel_task(uid, task, call.body.notes, **_who(call), if_match=call.if_match))
@@ -230,25 +233,25 @@ def _timeline(call: Call[None, PageQuery], uid: str, what: timeline.What, *, new
     }  # fmt: skip
 
 
-@endpoint(permission="lead.view", query=PageQuery, returns=ActivityPage)
+@endpoint(permission="lead.view", query=PageQuery, returns=ActivityPage, audits="read")
 def list_activities(call: Call[None, PageQuery], uid: str) -> Row:
     """The timeline of a lead, newest first, however long."""
     return _timeline(call, uid, "activities", newest_first=True)
 
 
-@endpoint(permission="lead.edit", body=ActivityIn, returns=ActivityOut, status=201, raises=(Conflict,))
+@endpoint(permission="lead.edit", body=ActivityIn, returns=ActivityOut, status=201, raises=(Conflict,), audits="change")
 def create_activity(call: Call[ActivityIn, None], uid: str) -> Any:
     """Write onto the timeline. A call counts as an attempt; every contact has its time noted."""
     return service.add_activity(uid, call.body, **_who(call))
 
 
-@endpoint(permission="lead.view", query=PageQuery, returns=HistoryPage)
+@endpoint(permission="lead.view", query=PageQuery, returns=HistoryPage, audits="read")
 def list_history(call: Call[None, PageQuery], uid: str) -> Row:
     """The lead's passage through the stages, from the beginning."""
     return _timeline(call, uid, "history", newest_first=False)
 
 
-@endpoint(permission="lead.view", query=BoardQuery, returns=list[Column], raises=(NeedsServer, Conflict))
+@endpoint(permission="lead.view", query=BoardQuery, returns=list[Column], raises=(NeedsServer, Conflict), audits="list")
 def read_board(call: Call[None, BoardQuery]) -> list[Row]:
     """The board: every column with its first cards. Counts stop at 1,000, and large ones may be four seconds old."""
     return workflow_service.read(lambda workflow: _board(call, workflow))
@@ -284,7 +287,7 @@ def _column_address(call: Call[None, BoardQuery], stage: str, cursor: str) -> st
     return address.replace("/leads/kanban/", f"/leads/kanban/{stage}/", 1)
 
 
-@endpoint(permission="lead.view", query=ColumnQuery, returns=CardPage, raises=(Conflict,))
+@endpoint(permission="lead.view", query=ColumnQuery, returns=CardPage, raises=(Conflict,), audits="list")
 def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
     """The next cards of one column."""
     return workflow_service.read(lambda workflow: _cards(call, workflow, stage))
@@ -301,7 +304,12 @@ def _cards(call: Call[None, ColumnQuery], workflow: Workflow, stage: str) -> Row
 
 
 @endpoint(
-    permission="lead.move", body=KanbanMoveIn, returns=LeadOut, raises=(Refused, NotFound, NeedsServer), versioned=True
+    permission="lead.move",
+    body=KanbanMoveIn,
+    returns=LeadOut,
+    raises=(Refused, NotFound, NeedsServer),
+    versioned=True,
+    audits="change",
 )
 def move_card(call: Call[KanbanMoveIn, None]) -> Row:
     """Drag and drop: into another column through the gate, or to another place in its own."""

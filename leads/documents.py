@@ -175,6 +175,7 @@ class Lead(Attributes, Document):
     closed_at: datetime | None = None
     closed_reason: str | None = None
     archived_at: datetime | None = None
+    erased_at: datetime | None = None
     created_by: str
     updated_by: str
     workflow_version: int

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lead_crm.access import holders, shelf
+from lead_crm.access import State, holders, shelf
 from leads.documents import Lead
 from leads.search import grams
 from workflow.workflow import Workflow
@@ -13,7 +13,7 @@ NO_FOLLOW_UP: Final = datetime(9999, 12, 31, tzinfo=UTC)  # leads without one co
 
 def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "shelf": shelf(lead.center, archived=lead.status == "archived"),
+        "shelf": shelf(lead.center, _state(lead)),
         "holders": holders(lead.assigned_to, (task.assigned_to for task in lead.tasks if task.assigned_to)),
         "follow_up": lead.next_follow_up_at or NO_FOLLOW_UP,
         "grams": grams(lead, workflow, region),
@@ -21,6 +21,12 @@ def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
     if claimed := claims(lead, workflow):
         found["claims"] = claimed
     return found
+
+
+def _state(lead: Lead) -> State:
+    if lead.erased_at:
+        return "erased"
+    return "archived" if lead.status == "archived" else "live"
 
 
 def claims(lead: Lead, workflow: Workflow) -> list[str]:

@@ -70,7 +70,8 @@ LeadPatch.elsewhere = {  # what to say of keys that are refused here: where they
         ("history", "score", "score_reasons", "full_name", "is_hot", "days_since_created", "days_since_last_contact",
          "days_in_stage", "overdue_tasks", "stale", "stage_entered_at", "call_attempts", "last_contacted_at",
          "created_at", "created_by", "updated_at", "updated_by", "version", "workflow_version", "closed_at",
-         "closed_reason", "converted_at", "conversion", "archived_at", "type", "activities_count", "history_count"),
+         "closed_reason", "converted_at", "conversion", "archived_at", "erased_at", "type", "activities_count",
+         "history_count"),
         "it is kept by the CRM itself",
     ),
 }  # fmt: skip
@@ -102,6 +103,7 @@ class LeadRow(Out, Attributes):
     closed_at: Moment | None
     closed_reason: str | None
     archived_at: Moment | None
+    erased_at: Moment | None = Field(description="When the person was erased; the figures remain.")
     created_by: str
     updated_by: str
     created_at: Moment

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from lead_crm import directory, mongo, passwords
-from lead_crm.access import ROLES, Actor, grant
+from lead_crm.access import Actor, grant
 from lead_crm.contact import Email, same_email
 from lead_crm.documents import Document, Line, new_uid
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound
@@ -26,12 +26,18 @@ class Account(Document):
     centers: list[str] = []
     password: str | None = None
     active: bool = True
+    invitation_hash: str | None = None
+    invited_until: datetime | None = None
+    last_sign_in_at: datetime | None = None
 
 
 class Token(Document):
     name: Line
     account: str
     secret_hash: str
+    scopes: list[str] | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
     active: bool = True
 
 
@@ -49,7 +55,7 @@ def create(
     *, email: str, name: str, roles: Sequence[str], centers: Sequence[str] = (), password: str | None = None,
     at: datetime,
 ) -> Account:  # fmt: skip
-    if unknown := [role for role in roles if role not in ROLES]:
+    if unknown := [role for role in roles if role not in directory.roles()]:
         raise Invalid([Fault("/roles", "unknown_role", f"There is no role {role}.") for role in unknown])
     account = Account(
         uid=f"user-{new_uid()}", email=email, name=name, roles=list(roles), centers=list(centers),
@@ -105,7 +111,7 @@ def _bearer(hashed: str) -> Actor | None:
 
 
 def actor_of(account: Account) -> Actor:
-    rights: dict[str, Any] = grant(account.roles, account.centers, directory.centers())
+    rights: dict[str, Any] = grant(account.roles, account.centers, directory.centers(), directory.roles())
     return Actor(account.uid, account.name, "person", tuple(account.roles), **rights)
 
 

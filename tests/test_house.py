@@ -15,14 +15,15 @@ ABOVE_ALL = "lead_crm.urls"
 LATE = "lead_crm.gunicorn_config"  # imports inside a function, for a reason that stands there
 ROOMS = {"documents": 0, "rules": 1, "store": 1, "service": 2, "api": 3}
 PURE = {
-    "lead_crm": "errors access diff contact", "workflow": "documents fields values scoring workflow rules",
+    "lead_crm": "errors access diff contact",
+    "workflow": "documents fields values scoring policies workflow rules",
     "leads": "documents messages record gate rules tasks scoring search keys ranking numbering",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
-IMPURE_ROOMS = r"lead_crm\.(settings|mongo|mongod|store|http|directory|idempotency|logs)|.*\.(store|service|api)$"
+IMPURE_ROOMS = r"lead_crm\.(settings|mongo|mongod|store|http|directory|idempotency|logs|audit|client|pace|attempts)|.*\.(store|service|api)$"
 SPEAKS_MONGO = re.compile(
     r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats)"
-    r"|management\.accounts"
+    r"|lead_crm\.(audit|attempts)|leads\.duplicates|management\.(accounts|sessions|audit_log|privacy|retention|worker)"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}
 CACHES = {".hypothesis", *(f".{tool}_cache" for tool in ("mypy", "ruff", "pytest"))}

@@ -21,6 +21,7 @@ from lead_crm.documents import (
     partial,
 )
 from workflow.fields import FieldDefinition
+from workflow.policies import Capture, Duplicates, Retention, RoleDefinition
 from workflow.scoring import Scoring
 
 StageKind = Literal["open", "won", "lost"]
@@ -96,6 +97,12 @@ class Settings(Model):
     scoring: Scoring = Scoring()
     temperature: Temperature | None = Temperature()
     default_sort: Annotated[str, StringConstraints(pattern=r"^-?[a-z_.0-9]{1,80}$")] = "-created_at"
+    roles: Annotated[list[RoleDefinition], Field(max_length=50)] = Field(
+        default=[], description="Roles besides those built in."
+    )
+    duplicates: Duplicates = Duplicates()
+    capture: Capture = Capture()
+    retention: Retention = Retention()
 
 
 class Config(Settings, Document):

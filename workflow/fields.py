@@ -92,6 +92,11 @@ class Definition(Labelled, Generic[T]):
     unique: bool = False
     searchable: bool = False
     public: bool = Field(default=False, description="Asked for in the public form.")
+    personal: bool = Field(
+        default=False,
+        description="Hidden from roles without `lead.pii`, and erased with the person. Texts, e-mail addresses, phone "
+        "numbers, dates and JSON always are.",
+    )
     show_on_card: bool = False
     lead_types: Names = Field(default=[], description="For these lead types only; empty: for all.")
     visible_if: VisibleIf | None = None
