@@ -1,6 +1,6 @@
 """Who is asking, what they may do, and which leads they may see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -8,6 +8,7 @@ from lead_crm.errors import NotAllowed
 
 DEFAULT_CENTER: Final = "main"
 NOBODY: Final = "-"  # stands among a lead's holders while it is assigned to nobody
+SIGNED_IN: Final = "signed_in"  # what an endpoint asks for that is open to everybody who is signed in
 
 PERMISSIONS: Final = (
     "lead.view", "lead.create", "lead.edit", "lead.move", "lead.force", "lead.assign", "lead.archive",
@@ -49,24 +50,35 @@ ROLES: Final[dict[str, Role]] = {
 }
 
 
+def covers(held: Collection[str], permission: str) -> bool:
+    """`task.complete` holds for every kind of task, `task.complete:call` for calls."""
+    return permission in held or permission.partition(":")[0] in held
+
+
+def narrowed(held: Collection[str], scopes: Collection[str]) -> frozenset[str]:
+    """What both allow."""
+    return frozenset({s for s in scopes if covers(held, s)} | {p for p in held if covers(scopes, p)})
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     uid: str
     name: str
-    kind: Literal["person", "token", "public", "system"]
+    kind: Literal["person", "token", "public", "system"]  # token: a program that speaks for a person
     roles: tuple[str, ...]
     permissions: frozenset[str]
     centers: tuple[str, ...]
     scope: Scope = "center"
     token: str | None = None  # the token that speaks for them; None: they signed in themselves
+    closed: frozenset[str] = frozenset()  # centres that take no new leads
 
     is_authenticated = True  # what Django REST framework asks of a user
 
     def may(self, permission: str) -> bool:
-        return permission in self.permissions or permission.partition(":")[0] in self.permissions
+        return covers(self.permissions, permission)
 
     def require(self, permission: str) -> None:
-        if not self.may(permission):
+        if permission != SIGNED_IN and not self.may(permission):
             raise NotAllowed(f"This needs the permission {permission}.", permission=permission)
 
 
@@ -135,6 +147,18 @@ def visible(actor: Actor, shelves: Shelves = "live", centers: Iterable[str] | No
     elif actor.scope == "tasks":
         scope["keys.holders"] = f"task:{actor.uid}"
     return scope
+
+
+def sees(actor: Actor, keys: Mapping[str, Any]) -> bool:
+    """`visible`, asked of one lead that has been read already, by its keys."""
+    scope = visible(actor)
+    asked = [(name.removeprefix("keys."), wanted) for name, wanted in scope.items() if name != "type"]
+    return actor.may("lead.view") and all(_meets(keys[name], wanted) for name, wanted in asked)
+
+
+def _meets(value: Any, wanted: Any) -> bool:
+    among = wanted["$in"] if isinstance(wanted, dict) else [wanted]
+    return any(item in among for item in (value if isinstance(value, list) else [value]))
 
 
 def _any_of(values: list[str]) -> Any:

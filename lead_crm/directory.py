@@ -1,44 +1,90 @@
 """Which people and centres there are: the little that every app may know of them."""
 
+import mmap
+import os
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from django.conf import settings
+
 from lead_crm import mongo
-from lead_crm.access import DEFAULT_CENTER, ROLES, Person, Role
+from lead_crm.access import DEFAULT_CENTER, ROLES, STATES, Person, Role, shelf
 
 T = TypeVar("T")
 
 REMEMBERED_SECONDS: Final = 5.0
-_remembered: dict[str, tuple[float, Any]] = {}
+STATE_BYTES: Final = 16
+_remembered: dict[str, tuple[float, bytes, Any]] = {}
 
 
 def forget() -> None:
+    """People, centres or roles have changed: all processes on this machine are told."""
     _remembered.clear()
+    _state()[:] = os.urandom(STATE_BYTES)
+
+
+@cache
+def _state() -> mmap.mmap | bytearray:
+    """Another one after each change, in memory that all processes on this machine share."""
+    try:
+        with Path(settings.DATA_DIR, "changes_of_people").open("ab") as file:
+            if not file.tell():
+                file.write(bytes(STATE_BYTES))
+        with Path(settings.DATA_DIR, "changes_of_people").open("r+b") as file:
+            return mmap.mmap(file.fileno(), STATE_BYTES)
+    except OSError:  # then the others know within five seconds
+        return bytearray(STATE_BYTES)
 
 
 def remembered(key: str, read: Callable[[], T]) -> T:
-    """What was read less than five seconds ago. Rights that are withdrawn live that long in other processes."""
-    kept = _remembered.get(key)
-    if kept and time.monotonic() - kept[0] < REMEMBERED_SECONDS:
-        return kept[1]  # type: ignore[no-any-return]
+    """What was read less than five seconds ago. Rights that are withdrawn live that long on other machines."""
+    kept, state = _remembered.get(key), bytes(_state())
+    if kept and kept[1] == state and time.monotonic() - kept[0] < REMEMBERED_SECONDS:
+        return kept[2]  # type: ignore[no-any-return]
     value = read()
     if len(_remembered) > 10_000:
         _remembered.clear()
     if value is not None:  # what is not there yet may be there in a moment
-        _remembered[key] = (time.monotonic(), value)
+        _remembered[key] = (time.monotonic(), state, value)
     return value
 
 
 def centers() -> tuple[str, ...]:
-    """All centres; with none made, everything belongs to `main`."""
-    return remembered("centers", _read_centers)
+    """All centres, archived ones too; with none made, everything belongs to `main`."""
+    return tuple(remembered("centers", _read_centers))
 
 
-def _read_centers() -> tuple[str, ...]:
-    rows = mongo.collection("accounts").find({"type": "center"}, {"uid": 1}).sort("uid", 1)
-    return tuple(row["uid"] for row in rows) or (DEFAULT_CENTER,)
+def open_centers() -> tuple[str, ...]:
+    """Those that take new leads and people."""
+    return tuple(uid for uid, is_open in remembered("centers", _read_centers).items() if is_open)
+
+
+def center_names() -> dict[str, str]:
+    """Of the open ones, for people to choose from."""
+    names = remembered("center_names", _read_center_names)
+    return {uid: names.get(uid, uid) for uid in open_centers()}
+
+
+def _read_center_names() -> dict[str, str]:
+    rows = mongo.collection("accounts").find({"type": "center"}, {"uid": 1, "name": 1})
+    return {row["uid"]: row["name"] for row in rows}
+
+
+def _read_centers() -> dict[str, bool]:
+    """Is it open? `main` stays visible while leads are left from the time before the first centre was made."""
+    rows = mongo.collection("accounts").find({"type": "center"}, {"uid": 1, "archived": 1}).sort("uid", 1)
+    made = {row["uid"]: not row.get("archived") for row in rows}
+    if not made:
+        return {DEFAULT_CENTER: True}
+    return made if DEFAULT_CENTER in made or not _has_leads(DEFAULT_CENTER) else made | {DEFAULT_CENTER: False}
+
+
+def _has_leads(center: str) -> bool:
+    where = {"type": "lead", "keys.shelf": {"$in": [shelf(center, state) for state in STATES["both"]]}}
+    return mongo.collection("leads").find_one(where, {"_id": 1}) is not None
 
 
 def roles() -> dict[str, Role]:

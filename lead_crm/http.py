@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import orjson
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from pydantic import BaseModel
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
@@ -231,8 +231,8 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
     try:
         response, about = _handled(contract, call, path)
     except LeadCrmError as error:
-        response = problem_response(error)
-        if error.status >= 500:
+        response, about = problem_response(error), _named(error, call, path)
+        if error.status >= 500 or error.status == 429:  # neither says anything about the request itself
             idempotency.forget(once)
             return response
     except Exception:
@@ -244,6 +244,12 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
     kept = idempotency.Kept(response.status_code, response.content, response["Content-Type"], response.get("ETag"))
     idempotency.keep(once, kept, about=about)
     return response
+
+
+def _named(error: LeadCrmError, call: Call[Any, Any], path: dict[str, str]) -> list[str]:
+    """Leads that a refusal tells something of: open tasks by their titles, duplicates by their names."""
+    asked = path.get("uid") or getattr(call.body, "lead", None)
+    return [uid for uid in (asked, *(row["uid"] for row in error.extra.get("duplicates", ()))) if uid]
 
 
 def _replay(kept: idempotency.Kept) -> HttpResponse:
@@ -294,6 +300,8 @@ def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     if isinstance(error, mongo.UNREACHABLE):
         log.error("database", exc_info=error)
         return problem_response(Unavailable())
+    if isinstance(error, UnreadablePostError):
+        return problem_response(LeadCrmError("The body did not arrive in time, or not whole."))
     if isinstance(error, APIException):
         return problem_response(_known(error))
     return None

@@ -1,10 +1,13 @@
 """Answers of POSTs that carried an Idempotency-Key, kept for a day."""
 
 import hashlib
+import hmac
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from pymongo.errors import DuplicateKeyError
 
 from lead_crm import mongo
@@ -29,14 +32,15 @@ class InProgress(Conflict):
 
 def name(*, actor: str, path: str, key: str) -> str:
     """Keys are the caller's own, and of one address."""
-    if not 0 < len(key) <= 255 or not key.isprintable():
-        raise Invalid([Fault("/Idempotency-Key", "wrong_length", "Send 1 to 255 printable characters.")])
+    if not re.fullmatch(r"[!-~]{1,255}", key):
+        fault = Fault("/Idempotency-Key", "not_a_key", "Send 1 to 255 printable ASCII characters without blanks.")
+        raise Invalid([fault])
     return hashlib.sha256(f"{actor}\n{path}\n{key}".encode()).hexdigest()[:40]
 
 
 def begin(once: str, *, body: bytes, now: datetime) -> Kept | None:
     """None: go ahead. Otherwise what was answered before."""
-    digest = hashlib.sha256(body).hexdigest()
+    digest = hmac.new(settings.SECRET_KEY.encode(), body, hashlib.sha256).hexdigest()  # there may be a password in it
     entry = {"_id": once, "body": digest, "started_at": now, "expires_at": now + KEPT_FOR, "answer": None}
     try:
         mongo.quick("idempotency").insert_one(entry)

@@ -30,6 +30,7 @@ LIVE = [("type", ASCENDING), ("keys.shelf", ASCENDING)]
 HELD = [*LIVE, ("keys.holders", ASCENDING)]
 BOARD = [("current_stage", ASCENDING), ("rank", ASCENDING), ("_id", ASCENDING)]
 NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+LATEST = [("at", DESCENDING), ("_id", DESCENDING)]
 
 INDEXES: dict[str, list[IndexModel]] = {
     "leads": [
@@ -75,9 +76,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     "attempts": [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)],
     "audit": [
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
-        IndexModel([("subjects", ASCENDING), ("at", DESCENDING)], name="subject"),
-        IndexModel([("actor", ASCENDING), ("at", DESCENDING)], name="actor"),
-        IndexModel([("at", DESCENDING)], name="newest"),
+        IndexModel([("subjects", ASCENDING), *LATEST], name="subject"),
+        IndexModel([("actor", ASCENDING), *LATEST], name="actor"),
+        IndexModel([("action", ASCENDING), *LATEST], name="action"),
+        IndexModel(LATEST, name="newest"),
     ],
 }  # fmt: skip
 

@@ -161,11 +161,26 @@ INSTALLED_APPS = [
     "leads",
     "management",
 ]
-MIDDLEWARE = ["lead_crm.logs.request_log"]
+MIDDLEWARE = [
+    "lead_crm.cors.cors",
+    "lead_crm.logs.request_log",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "lead_crm.headers.security_headers",
+]
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/?$"]  # load balancers ask without HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # cookies are guarded where they are read: management.auth, with tests
+    "security.W005",  # other hosts of the domain are not ours to decide about,
+    "security.W021",  # nor is what browsers preload
+]
 
 REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_AUTHENTICATION_CLASSES": ["management.auth.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["management.auth.Authentication"],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [],

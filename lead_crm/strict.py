@@ -67,7 +67,7 @@ def _more(model: type[M], data: dict[str, Any], found: list[Fault], also: Callab
     wrong = {fault.pointer.split("/")[1] for fault in found if fault.pointer}
     rest = {key: value for key, value in data.items() if escape(key) not in wrong}
     try:
-        sound = model.model_validate_json(orjson.dumps(rest), strict=True)
+        sound = getattr(model, "partly", model).model_validate_json(orjson.dumps(rest), strict=True)
     except ValidationError:
         return []
     return [fault for fault in also(sound) if fault.pointer.split("/")[1:2] not in [[name] for name in wrong]]

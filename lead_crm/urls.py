@@ -5,11 +5,21 @@ from django.urls import path
 from lead_crm import openapi
 from lead_crm.http import resource
 from leads import api as leads
+from leads import enquiry, public_api
 from management import api as management
+from management import audit_api as audit
+from management import auth_api as auth
+from management import people_api as people
+from management import privacy_api as privacy
 from workflow import api as workflow
 
 urlpatterns = [
     path("health/", resource(get=management.read_health)),
+    path("api/auth/login/", resource(post=auth.login)),
+    path("api/auth/logout/", resource(post=auth.logout)),
+    path("api/auth/me/", resource(get=auth.read_me, patch=auth.edit_me)),
+    path("api/auth/password/", resource(post=auth.change_password)),
+    path("api/auth/accept/", resource(post=auth.accept_invitation)),
     path("api/leads/", resource(get=leads.list_leads, post=leads.create_lead)),
     path("api/leads/kanban/", resource(get=leads.read_board)),
     path("api/leads/kanban/move/", resource(post=leads.move_card)),
@@ -27,6 +37,17 @@ urlpatterns = [
     path("api/leads/<str:uid>/tasks/<str:task>/cancel/", resource(post=leads.cancel_task)),
     path("api/leads/<str:uid>/activities/", resource(get=leads.list_activities, post=leads.create_activity)),
     path("api/leads/<str:uid>/history/", resource(get=leads.list_history)),
+    path("api/leads/<str:uid>/access/", resource(get=people.explain_access)),
+    path("api/public/form/", resource(get=public_api.read_form)),
+    path("api/public/leads/", resource(post=public_api.create_enquiry)),
+    path("api/users/", resource(get=people.list_users, post=people.create_user)),
+    path("api/users/<str:uid>/", resource(get=people.read_user, patch=people.edit_user)),
+    path("api/users/<str:uid>/invite/", resource(post=people.invite_user)),
+    path("api/centers/", resource(get=people.list_centers, post=people.create_center)),
+    path("api/centers/<str:uid>/", resource(get=people.read_center, patch=people.edit_center)),
+    path("api/roles/", resource(get=people.list_roles)),
+    path("api/tokens/", resource(get=people.list_tokens, post=people.create_token)),
+    path("api/tokens/<str:uid>/", resource(get=people.read_token, delete=people.revoke_token)),
     path("api/stages/", resource(get=workflow.list_stages, post=workflow.create_stage)),
     path("api/stages/reorder/", resource(post=workflow.reorder_stages)),
     path(
@@ -35,7 +56,12 @@ urlpatterns = [
     path("api/config/", resource(get=workflow.read_config, post=workflow.create_config, patch=workflow.edit_config)),
     path("api/config/lock/", resource(post=workflow.lock_config)),
     path("api/config/unlock/", resource(post=workflow.unlock_config)),
+    path("api/leads/<str:uid>/privacy/export/", resource(get=privacy.export_person)),
+    path("api/leads/<str:uid>/privacy/erase/", resource(post=privacy.erase_person)),
+    path("api/privacy/retention/", resource(post=privacy.apply_retention)),
+    path("api/audit/", resource(get=audit.list_audit)),
     *openapi.urlpatterns,
+    *enquiry.urlpatterns,
 ]
 
 handler400 = "lead_crm.http.bad_request"

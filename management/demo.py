@@ -146,7 +146,7 @@ def _born(i: int, total: int, now: datetime, dice: random.Random) -> datetime:
 
 @functools.lru_cache(maxsize=1)
 def _scene(missing: int, now: datetime) -> Scene:
-    workflow, centers = workflow_service.current(), directory.centers()
+    workflow, centers = workflow_service.current(), directory.open_centers()
     required = {name.removeprefix("fields.") for stage in workflow.living for name in stage.required_fields}
     unique = any(field.unique for field in workflow.config.variables)
     return Scene(

@@ -95,7 +95,7 @@ class Definition(Labelled, Generic[T]):
     personal: bool = Field(
         default=False,
         description="Hidden from roles without `lead.pii`, and erased with the person. Texts, e-mail addresses, phone "
-        "numbers, dates and JSON always are.",
+        "numbers, dates, users and JSON always are.",
     )
     show_on_card: bool = False
     lead_types: Names = Field(default=[], description="For these lead types only; empty: for all.")

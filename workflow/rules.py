@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from lead_crm.access import ROLES
-from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotFound
+from lead_crm.access import PERMISSIONS, ROLES, Actor, covers
+from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotAllowed, NotFound
 from workflow.documents import Choice, Config, Settings, Stage, StageIn
 from workflow.fields import check_definitions
+from workflow.policies import RoleDefinition
 from workflow.scoring import FilledRule, SourceRule, ValueRule
 from workflow.workflow import Workflow
 
@@ -72,7 +73,76 @@ def config_faults(workflow: Workflow) -> list[Fault]:
         faults.append(Fault("/priorities", "two_defaults", "At most one priority can be the default."))
     if config.temperature and config.temperature.hot_days > config.temperature.warm_days:
         faults.append(Fault("/temperature", "wrong_order", "hot_days must not be more than warm_days."))
-    return [*faults, *_number_faults(config), *_sort_faults(workflow), *_scoring_faults(workflow)]
+    faults += _retention_faults(config)
+    return [
+        *faults, *_number_faults(config), *_sort_faults(workflow), *_scoring_faults(workflow), *_role_faults(workflow),
+        *_capture_faults(config),
+    ]  # fmt: skip
+
+
+def _capture_faults(config: Config) -> list[Fault]:
+    """Who fills in the public form names no lead type."""
+    fitting = [source.key for source in config.sources if not source.lead_types]
+    if config.capture.source is None or config.capture.source in fitting:
+        return []
+    detail = f"{config.capture.source} is no source for leads of every type. There are: {', '.join(fitting)}."
+    return [Fault("/capture/source", "unknown_source", detail)]
+
+
+def _retention_faults(config: Config) -> list[Fault]:
+    """What cannot be undone happens only to leads that somebody has finished with."""
+    refused = {
+        "archive": {"archived": "These are in the archive already: erase them, or leave them out."},
+        "erase": dict.fromkeys(("open", "on_hold"), "Only won, lost and archived leads are erased: archive these."),
+    }
+    return [
+        Fault(f"/retention/rules/{i}/status/{j}", "not_at_rest", refused[rule.action][status])
+        for i, rule in enumerate(config.retention.rules)
+        for j, status in enumerate(rule.status) if status in refused[rule.action]
+    ]  # fmt: skip
+
+
+def role_names(workflow: Workflow) -> set[str]:
+    return {*ROLES, *(role.key for role in workflow.config.roles)}
+
+
+def is_permission(name: str, task_kinds: Iterable[str]) -> bool:
+    kind = name.removeprefix("task.complete:")
+    return name in PERMISSIONS or (kind != name and kind in task_kinds)
+
+
+def _role_faults(workflow: Workflow) -> list[Fault]:
+    faults = _repeated("roles", workflow.config.roles)
+    for i, role in enumerate(workflow.config.roles):
+        if role.key in ROLES:
+            faults.append(Fault(f"/roles/{i}/key", "built_in", f"{role.key} is built in: choose another key."))
+        faults += [
+            Fault(f"/roles/{i}/permissions/{j}", "unknown_permission", f"There is no permission {name}.")
+            for j, name in enumerate(role.permissions) if not is_permission(name, workflow.task_kinds)
+        ]  # fmt: skip
+    return faults
+
+
+WIDTH: Final = {"tasks": 0, "own": 1, "center": 2, "all": 3}
+
+
+def may_define(old: Iterable[RoleDefinition], new: Iterable[RoleDefinition], actor: Actor, *, everywhere: bool) -> None:
+    """Nobody makes a role that may, or sees, more than they do themselves."""
+    before = {role.key: role for role in old}
+    after = {role.key: role for role in new}
+    if before == after:
+        return
+    actor.require("people.edit")
+    widest = WIDTH["all" if everywhere else actor.scope]
+    for role in after.values():
+        if role == before.get(role.key):
+            continue
+        if beyond := [name for name in role.permissions if not covers(actor.permissions, name)]:
+            raise NotAllowed(
+                f"You cannot grant what you do not hold yourself: {', '.join(beyond)}.", permission=beyond[0]
+            )
+        if WIDTH[role.scope] > widest:
+            raise NotAllowed(f"You cannot grant the scope {role.scope}: it is wider than your own.")
 
 
 def _in_task_kind(i: int, fault: Fault) -> Fault:
@@ -110,7 +180,7 @@ def _scoring_faults(workflow: Workflow) -> list[Fault]:
     return faults
 
 
-def _repeated(name: str, choices: Sequence[Choice]) -> list[Fault]:
+def _repeated(name: str, choices: Sequence[Choice | RoleDefinition]) -> list[Fault]:
     counts = Counter(choice.key for choice in choices)
     return [
         Fault(f"/{name}/{i}/key", "repeated", f"{choice.key} stands here twice.")
@@ -137,7 +207,7 @@ def stage_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
         faults.append(Fault("/allowed_next_stages", "repeated", "A stage stands here twice."))
     if any(other.slug == stage.slug and other.uid != stage.uid for other in workflow.stages):
         faults.append(Fault("/slug", "taken", f"Another stage has the slug {stage.slug}."))
-    faults += _unknown("/allowed_roles", stage.allowed_roles, ROLES, "role")
+    faults += _unknown("/allowed_roles", stage.allowed_roles, role_names(workflow), "role")
     faults += [
         Fault(f"/required_fields/{i}", "unknown_field", f"There is no field {name}.")
         for i, name in enumerate(stage.required_fields) if not is_known(workflow, name)
@@ -155,7 +225,7 @@ def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
             faults.append(Fault(f"{at}/uid", "repeated", f"{template.uid} stands here twice."))
         seen.add(template.uid)
         role = template.assignee.removeprefix("role:")
-        if template.assignee.startswith("role:") and role not in ROLES:
+        if template.assignee.startswith("role:") and role not in role_names(workflow):
             faults.append(Fault(f"{at}/assignee", "unknown_role", f"There is no role {role}."))
     return faults
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
+from lead_crm import directory
 from lead_crm.access import Actor
 from lead_crm.diff import differences
 from lead_crm.errors import Conflict, LeadCrmError, Stale
@@ -37,6 +38,17 @@ def current() -> Workflow:
     return _there(store.current())
 
 
+def _forget() -> None:
+    """In this process at once; the roles are the config's, but who holds them is remembered with the people."""
+    store.forget()
+    directory.forget()
+
+
+def _everywhere(actor: Actor) -> bool:
+    known = directory.roles()
+    return any(known[role].all_centers for role in actor.roles if role in known)
+
+
 def _there(workflow: Workflow | None) -> Workflow:
     if workflow is None:
         raise rules.NotSetUp
@@ -51,10 +63,11 @@ def set_up(body: ConfigIn, *, actor: Actor, now: datetime) -> Config:
     if store.current() is not None:
         raise Conflict("There is already a config; there is never a second one. PATCH it.", code="config_exists")
     after = rules.set_up(body, now=now)
+    rules.may_define((), after.config.roles, actor, everywhere=_everywhere(actor))
     entry = _entry("set_up", "config", 1, None, after, actor=actor, now=now)
     if not store.publish(None, after, entry):
         raise Conflict("There is already a config; there is never a second one.", code="config_exists")
-    store.forget()
+    _forget()
     return after.config
 
 
@@ -74,14 +87,16 @@ def install(preset: str, *, actor: Actor, now: datetime) -> bool:
     entry = _entry("set_up", "config", after.version, before, after, actor=actor, now=now, reason=preset)
     if not store.publish(before, after, entry):
         raise Conflict("Somebody else has just set up the workflow.", code="busy")
-    store.forget()
+    _forget()
     return True
 
 
 def configure(changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None) -> Config:
     def rule(before: Workflow) -> Workflow:
         _unchanged("config", before.version, if_match)
-        return rules.configure(before, changes, now=now)
+        after = rules.configure(before, changes, now=now)
+        rules.may_define(before.config.roles, after.config.roles, actor, everywhere=_everywhere(actor))
+        return after
 
     return _change("config", "config", rule, actor=actor, now=now).config
 
@@ -156,7 +171,7 @@ def _change(
         version = after.by_uid[name].version if name in after.by_uid else after.version
         entry = _entry(action, name, version, before, after, actor=actor, now=now, reason=reason)
         if store.publish(before, after, entry):
-            store.forget()
+            _forget()
             return after
     raise Conflict("Others keep changing the workflow at this moment. Try again.", code="busy")
 

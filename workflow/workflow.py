@@ -7,6 +7,9 @@ from workflow.documents import Config, Stage, TaskKind
 from workflow.fields import FieldDefinition
 from workflow.values import FieldValues
 
+# What is chosen or counted. Into all other fields anything can be written (a user's too: nobody asks who that is).
+COUNTED = frozenset({"select", "multi_select", "boolean", "integer", "decimal", "money"})
+
 
 class Workflow:
     def __init__(self, config: Config, stages: Iterable[Stage]) -> None:
@@ -46,6 +49,17 @@ class Workflow:
     @cached_property
     def field_keys(self) -> frozenset[str]:
         return frozenset(field.field_key for field in self.config.variables)
+
+    @cached_property
+    def plain_keys(self) -> frozenset[str]:
+        """Custom fields that do not tell who somebody is."""
+        fields = self.config.variables
+        return frozenset(f.field_key for f in fields if f.field_type in COUNTED and not f.personal)
+
+    @cached_property
+    def task_titles(self) -> frozenset[str]:
+        """Those that tasks get by themselves."""
+        return frozenset(template.title for stage in self.stages for template in stage.task_templates)
 
     def field(self, key: str) -> FieldDefinition:
         return next(field for field in self.config.variables if field.field_key == key)
