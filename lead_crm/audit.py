@@ -7,13 +7,16 @@ lead's own record all the same.
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from bson import ObjectId
 from django.conf import settings
-from pymongo.errors import PyMongoError
+from django.http import HttpResponse
+from pymongo.errors import BulkWriteError
 
 from lead_crm import mongo
 from lead_crm.access import Actor
@@ -21,15 +24,28 @@ from lead_crm.access import Actor
 Action = Literal[
     "read", "list", "export", "create", "change", "erase", "sign_in", "sign_in_failed", "sign_out", "people"
 ]
+Key = tuple[str, str | None, Action, str, tuple[str, ...]]
 
 EVERY_SECONDS: Final = 1.0
-MOST: Final = 20_000  # then whoever notes the next one writes them all
+MOST: Final = 200_000  # uids; then whoever notes the next one writes them all
+DUPLICATE: Final = 11000
 
 log = logging.getLogger("lead_crm.audit")
-_noted: dict[tuple[Any, ...], list[Any]] = {}
-_lock = threading.Lock()
-_wake = threading.Event()
-_threads: list[threading.Thread] = []
+
+
+class Noted:
+    """What one process has noted and not yet written."""
+
+    def __init__(self) -> None:
+        self.entries: dict[Key, list[Any]] = {}  # when first, in which request, how often
+        self.size = 0
+        self.waiting: list[mongo.Row] = []  # the database may have them or not; their _id tells
+        self.lock = threading.Lock()
+        self.flushing = threading.Lock()
+        self.thread: threading.Thread | None = None
+
+
+_noted = Noted()
 
 
 def note(
@@ -38,50 +54,77 @@ def note(
     """`what` is the operation, `subjects` the uids of leads, or of people."""
     if not settings.AUDITED:
         return
-    key = (actor.uid, actor.token, action, what, tuple(subjects))
-    with _lock:
-        entry = _noted.setdefault(key, [at, request_id, 0])
+    key: Key = (actor.uid, actor.token, action, what, tuple(subjects))
+    with _noted.lock:
+        entry = _noted.entries.get(key)
+        if entry is None:
+            entry = _noted.entries[key] = [at, request_id, 0]
+            _noted.size += 1 + len(key[-1])
         entry[2] += 1
-        full = len(_noted) >= MOST
-        if not _threads:
+        full = _noted.size >= MOST
+        if _noted.thread is None:
             _start()
     if full:
         flush()
 
 
 def _start() -> None:
-    thread = threading.Thread(target=_keep_writing, name="audit", daemon=True)
-    _threads.append(thread)
-    thread.start()
+    _noted.thread = threading.Thread(target=_keep_writing, name="audit", daemon=True)
+    _noted.thread.start()
 
 
 def _keep_writing() -> None:
-    while not _wake.wait(EVERY_SECONDS):
+    pause = threading.Event()
+    while not pause.wait(EVERY_SECONDS):
         flush()
 
 
 def flush() -> None:
-    """Write what has been noted. What cannot be written now is tried again, up to a limit."""
-    with _lock:
-        taken = dict(_noted)
-        _noted.clear()
-    if not taken:
-        return
+    """Write all that was noted before. What cannot be written now is tried again, up to a limit."""
+    with _noted.flushing:
+        with _noted.lock:
+            taken, _noted.entries, _noted.size = _noted.entries, {}, 0
+        _noted.waiting += [_row(key, entry) for key, entry in taken.items()]
+        if not _noted.waiting:
+            return
+        try:
+            _write(_noted.waiting)
+            _noted.waiting = []
+        except Exception as error:
+            _noted.waiting = _bounded(_noted.waiting)
+            log.exception("audit entries wait for the database", exc_info=error)
+
+
+def _write(rows: list[mongo.Row]) -> None:
+    """Rows that an earlier attempt has written after all are there by their _id."""
     try:
-        mongo.quick("audit").insert_many([_row(key, entry) for key, entry in taken.items()], ordered=False)
-    except PyMongoError as error:
-        log.exception("audit entries wait for the database", exc_info=error)
-        with _lock:
-            if len(_noted) + len(taken) <= MOST:
-                _noted.update({key: entry for key, entry in taken.items() if key not in _noted})
+        mongo.quick("audit").insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        refused = [one for one in error.details["writeErrors"] if one["code"] != DUPLICATE]
+        if refused or error.details.get("writeConcernErrors"):
+            raise
 
 
-def _row(key: tuple[Any, ...], entry: list[Any]) -> dict[str, Any]:
+def _bounded(rows: list[mongo.Row]) -> list[mongo.Row]:
+    """The newest of them."""
+    kept: list[mongo.Row] = []
+    size = 0
+    for row in reversed(rows):
+        size += 1 + len(row["subjects"])
+        if size > MOST:
+            log.error("audit entries are lost: the database has been away too long")
+            break
+        kept.append(row)
+    return kept[::-1]
+
+
+def _row(key: Key, entry: list[Any]) -> mongo.Row:
     actor, token, action, what, subjects = key
     at, request, times = entry
     return {
-        "at": at, "actor": actor, "token": token, "action": action, "what": what, "subjects": list(subjects),
-        "times": times, "request_id": request, "expires_at": at + timedelta(days=settings.AUDIT_DAYS),
+        "_id": ObjectId(), "at": at, "actor": actor, "token": token, "action": action, "what": what,
+        "subjects": list(subjects), "times": times, "request_id": request,
+        "expires_at": at + timedelta(days=settings.AUDIT_DAYS),
     }  # fmt: skip
 
 
@@ -89,11 +132,22 @@ def subjects(data: Any, path: dict[str, str]) -> list[str]:
     """The leads that an answer shows: the one of the address, or those of its rows."""
     if "uid" in path:
         return [path["uid"]]
+    if data is None or isinstance(data, HttpResponse):
+        return []
     if isinstance(data, list):
         return [lead["uid"] for column in data for lead in column["leads"]]
+    if not isinstance(data, dict):
+        return [data.uid]
     if "results" in data:
         return [row["uid"] for row in data["results"]]
-    return [data["uid"]]
+    return [data.get("uid") or data["id"], *(row["uid"] for row in data.get("duplicates", ()))]
 
 
+def _begin_anew() -> None:
+    """A fork has no thread of its own yet, and its parent writes what was noted before."""
+    global _noted
+    _noted = Noted()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 atexit.register(flush)

@@ -62,6 +62,13 @@ def international(text: str, region: str) -> str | None:
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
 
+def same_phone(text: str, region: str) -> str:
+    """Equal for two spellings of one number; two extensions of it stay apart."""
+    number = _parsed(text, region)
+    extension = f"x{number.extension}" if number and number.extension else ""
+    return (international(text, region) or digits(text)) + extension
+
+
 def national(text: str, region: str) -> str | None:
     """The digits without the country code and trunk zero."""
     number = _parsed(text, region)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-worker_class = "gthread"
+worker_class = "lead_crm.patience.Worker"
 # Without it one worker takes all keep-alive connections and its threads fight over one interpreter.
 reuse_port = True
 keepalive = 30
@@ -21,3 +21,10 @@ def post_worker_init(worker: Any) -> None:
     from management import warmup
 
     warmup.prepare()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Who read what is written once a second: the last second's as well."""
+    from lead_crm import audit
+
+    audit.flush()

@@ -8,7 +8,8 @@ from lead_crm import cursors
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, NotFound, Refused
 from lead_crm.http import Call, endpoint
-from leads import board, listing, search, service, shown, store, timeline
+from leads import board, duplicates, listing, search, service, shown, store, timeline
+from leads.documents import Task
 from leads.messages import (
     ActivityIn,
     ActivityOut,
@@ -22,6 +23,7 @@ from leads.messages import (
     DeleteStageQuery,
     HistoryPage,
     KanbanMoveIn,
+    LeadCreated,
     LeadIn,
     LeadOut,
     LeadPage,
@@ -51,6 +53,10 @@ def _written(call: Call[Any, Any], changed: Changed) -> Row:
     return shown.written(lead, workflow=workflow, now=call.now, actor=call.actor)
 
 
+def _task(call: Call[Any, Any], task: Task) -> Row:
+    return shown.tasks([task.model_dump()], call.actor)[0]
+
+
 def _who(call: Call[Any, Any]) -> dict[str, Any]:
     return {"actor": call.actor, "now": call.now, "once": call.once}
 
@@ -58,7 +64,7 @@ def _who(call: Call[Any, Any]) -> dict[str, Any]:
 @endpoint(
     permission="lead.create",
     body=LeadIn,
-    returns=LeadOut,
+    returns=LeadCreated,
     status=201,
     raises=(Conflict,),
     versioned=True,
@@ -68,9 +74,14 @@ def _who(call: Call[Any, Any]) -> dict[str, Any]:
 def create_lead(call: Call[LeadIn, None]) -> Row:
     """Create a lead in the first stage.
 
-    Every fault is reported at once. The uid is drawn when nothing can refuse the lead any more.
+    Every fault is reported at once. The uid is drawn when nothing can refuse the lead any more. What happens where
+    another lead has the same e-mail address or phone number is `duplicates.policy` in the config: `reject` answers
+    409 `duplicate`, `attach` adds to the timeline of the oldest such lead that you may see and answers with that.
     """
-    return _written(call, service.create(call.body, **_who(call)))
+    entered = service.create(call.body, **_who(call))
+    others = [one for one in duplicates.seen(entered.duplicates, call.actor) if one.uid != entered.lead.uid]
+    said = {"duplicates": duplicates.shown(others), "attached": entered.attached}
+    return _written(call, (entered.lead, entered.workflow)) | said
 
 
 @endpoint(permission="lead.view", query=LeadQuery, returns=LeadPage, raises=(Conflict,), audits="list")
@@ -86,7 +97,7 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
 
 
 def _listed(call: Call[None, LeadQuery], workflow: Workflow) -> Row:
-    query, order = call.query, listing.order_of(call.query.sort, workflow)
+    query, order = call.query, listing.order_of(call.query.sort, workflow, call.actor)
     asked = {"actor": call.actor, "workflow": workflow, "now": call.now, "region": settings.DEFAULT_REGION}
     found = listing.find(query, listing.plan(query, order, **asked), _projection(query))
     if not found.rows and query.q and search.is_exact(query.q):
@@ -188,20 +199,21 @@ def assign_lead(call: Call[AssignIn, None], uid: str) -> Row:
 @endpoint(permission="lead.view", returns=TaskList, audits="read")
 def list_tasks(call: Call[None, None], uid: str) -> Row:
     """The tasks of a lead, oldest first."""
-    return {"results": store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0})["tasks"]}
+    row = store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0})
+    return {"results": shown.tasks(row["tasks"], call.actor)}
 
 
 @endpoint(permission="task.edit", body=TaskIn, returns=TaskOut, status=201, raises=(Conflict,), audits="change")
 def create_task(call: Call[TaskIn, None], uid: str) -> Any:
     """Add a task by hand."""
-    return service.add_task(uid, call.body, **_who(call))
+    return _task(call, service.add_task(uid, call.body, **_who(call)))
 
 
 @endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,), audits="change")
 def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
     """Change a pending task (merge patch)."""
     changes = call.body.model_dump()
-    return service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None)
+    return _task(call, service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None))
 
 
 @endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
@@ -227,8 +239,9 @@ def _timeline(call: Call[None, PageQuery], uid: str, what: timeline.What, *, new
         uid, what, newest_first=newest_first, limit=call.query.limit, cursor=call.query.cursor, actor=call.actor
     )
     following = following and cursors.address(call.request, cursor=following)
+    show = shown.activities if what == "activities" else shown.history
     return {
-        "results": results, "next": following, "previous": None,
+        "results": show(results, call.actor), "next": following, "previous": None,
         "count": count, "count_capped": False, "partial": False,
     }  # fmt: skip
 

@@ -181,6 +181,7 @@ class Lead(Attributes, Document):
     workflow_version: int
     spilled: Spilled = Spilled()
     done: list[Done] = []
+    sole: list[str] = Field(default=[], description="Marks that it came in with where no duplicates were wanted.")
 
 
 class Timeline(Model):

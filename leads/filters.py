@@ -8,7 +8,7 @@ from typing import Any, Final
 from bson import Decimal128
 
 from lead_crm.access import NOBODY, Actor, Shelves
-from lead_crm.errors import Fault, Invalid
+from lead_crm.errors import Fault, Invalid, NotAllowed
 from leads.keys import NO_FOLLOW_UP
 from leads.messages import Filters
 from leads.shown import HOT
@@ -68,7 +68,7 @@ def where(query: Filters, *, actor: Actor, workflow: Workflow, now: datetime) ->
     if query.stale is not None:
         stale = _stale(workflow, now)
         found.also(stale if query.stale else {"$nor": [stale]})
-    _fields(found, query, workflow)
+    _fields(found, query, workflow, actor)
     if query.q and not actor.may("lead.pii"):
         _seen_words(found, query.q)
     return found
@@ -129,16 +129,16 @@ def _times(found: Where, query: Filters) -> None:
     for name, path in RANGES.items():
         bounds: Row = {}
         if (start := getattr(query, f"{name}_from")) is not None:
-            bounds["$gte"] = _moment(start, first=True)
+            bounds["$gte"] = moment(start, first=True)
         if (end := getattr(query, f"{name}_to")) is not None:
-            bounds["$lte"] = _moment(end, first=False)
+            bounds["$lte"] = moment(end, first=False)
         if path == "keys.follow_up" and bounds:
             bounds.setdefault("$lt", NO_FOLLOW_UP)
         if bounds:
             found.ranges[path] = bounds
 
 
-def _moment(value: datetime | str, *, first: bool) -> datetime:
+def moment(value: datetime | str, *, first: bool) -> datetime:
     """A day means all of it: both ends are included."""
     if isinstance(value, datetime):
         return value
@@ -170,7 +170,13 @@ def _stale(workflow: Workflow, now: datetime) -> Row:
     return {"status": "open", "$or": late} if late else {"_id": None}
 
 
-def _fields(found: Where, query: Filters, workflow: Workflow) -> None:
+def may_compare(key: str, workflow: Workflow, actor: Actor) -> None:
+    """What is hidden is not found by guessing either."""
+    if key not in workflow.plain_keys and not actor.may("lead.pii"):
+        raise NotAllowed(f"Filtering and sorting by {key} needs the permission lead.pii.", permission="lead.pii")
+
+
+def _fields(found: Where, query: Filters, workflow: Workflow, actor: Actor) -> None:
     """`budget=5`, `budget_min=5`, `budget_max=9`; a comma means any of, where it is an equality."""
     faults = []
     for name, text in query.field.items():
@@ -178,6 +184,7 @@ def _fields(found: Where, query: Filters, workflow: Workflow) -> None:
         if key not in workflow.field_keys:
             faults.append(Fault(f"/field.{name}", "unknown_field", f"There is no custom field {key}."))
             continue
+        may_compare(key, workflow, actor)
         texts = [text] if operator else text.split(",")
         values = [workflow.values.comparable(key, part) for part in texts]
         conditions = [_compared(workflow.field(key), operator or "$eq", value) for value in values]

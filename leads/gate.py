@@ -50,7 +50,9 @@ def _final(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Iterator[dict[str,
     """What no force overrides."""
     if stage.archived:
         yield refusal("stage_archived", stage.uid, f"{stage.name} is archived.", "Choose another stage.")
-    if lead.status == "archived":
+    if lead.erased_at is not None:
+        yield refusal("lead_erased", stage.uid, "The person was erased.", "Nothing can: it is for good.")
+    elif lead.status == "archived":
         yield refusal("lead_archived", stage.uid, "The lead is archived.", "Restore it first.")
     if lead.status == "on_hold":
         yield refusal("on_hold", stage.uid, "The lead is on hold.", "Resume it first.")

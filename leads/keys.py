@@ -1,14 +1,18 @@
 """What a lead is found by: values kept beside it under `keys`, for indexes alone, made anew at every write."""
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from lead_crm import contact
 from lead_crm.access import State, holders, shelf
 from leads.documents import Lead
-from leads.search import grams
+from leads.search import fold, grams
 from workflow.workflow import Workflow
 
 NO_FOLLOW_UP: Final = datetime(9999, 12, 31, tzinfo=UTC)  # leads without one come last
+SOLE: Final = "sole/"  # no field key has a slash
+FEWEST_DIGITS: Final = 7  # what is shorter is no number of its own
 
 
 def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
@@ -30,5 +34,34 @@ def _state(lead: Lead) -> State:
 
 
 def claims(lead: Lead, workflow: Workflow) -> list[str]:
-    """What no other lead may have: values of unique fields, and the POST that made this one."""
-    return [*workflow.values.claims(lead.fields), *(f"once:{done.once}" for done in lead.done[:1])]
+    """What no other lead may have: values of unique fields, the POST that made this one, the marks it came in with."""
+    posts, sole = (f"once:{done.once}" for done in lead.done[:1]), (SOLE + mark for mark in lead.sole)
+    return [*workflow.values.claims(lead.fields), *posts, *sole]
+
+
+def marks(reached: Mapping[str, Any], on: Collection[str], region: str) -> dict[str, str]:
+    """What makes two leads duplicates, each with the gram by which such leads are found.
+
+    `reached` has `email`, `phone` and `contacts` of a lead, as they are stored.
+    """
+    people = [reached, *reached["contacts"]]
+    emails = [person["email"] for person in people if person["email"]]
+    phones = [person["phone"] for person in people if person["phone"]]
+    found = {f"email:{contact.same_email(email)}": fold(email) for email in emails if "email" in on}
+    for phone in phones if "phone" in on else ():
+        gram = contact.international(phone, region) or contact.digits(phone)
+        if len(gram) >= FEWEST_DIGITS:
+            found[f"phone:{contact.same_phone(phone, region)}"] = gram
+    return found
+
+
+def reached(lead: Lead) -> dict[str, Any]:
+    return lead.model_dump(include={"email", "phone", "contacts"})
+
+
+def still_sole(lead: Lead, region: str) -> list[str]:
+    """Of the marks it came in with, those that it has kept all the time. The archive keeps none from others."""
+    if not lead.sole or _state(lead) != "live":
+        return []
+    there = marks(reached(lead), ("email", "phone"), region)
+    return [mark for mark in lead.sole if mark in there]

@@ -13,7 +13,7 @@ from pymongo.errors import ExecutionTimeout
 
 from lead_crm import cursors, mongo
 from lead_crm.access import Actor, visible
-from lead_crm.errors import Fault, Invalid
+from lead_crm.errors import Fault, Invalid, NotAllowed
 from leads import counting, filters, search
 from leads.filters import Where
 from leads.messages import Filters, LeadQuery
@@ -103,8 +103,9 @@ class Found:
     plan: Plan
 
 
-def order_of(sort: str | None, workflow: Workflow) -> Order:
-    name = sort or workflow.config.default_sort
+def order_of(name: str | None, workflow: Workflow, actor: Actor) -> Order:
+    if not name:
+        return _usual(workflow, actor)
     if name in INDEXED:
         return INDEXED[name]
     direction, plain = (-1, name[1:]) if name.startswith("-") else (1, name)
@@ -112,11 +113,20 @@ def order_of(sort: str | None, workflow: Workflow) -> Order:
     if plain in PATHS:
         return Order(name, PATHS[plain], direction)
     if key != plain and key in workflow.field_keys:
+        filters.may_compare(key, workflow, actor)
         return _of_field(name, workflow.field(key), direction)
     known = ", ".join(sorted({*PATHS, *(n.lstrip("-") for n in INDEXED)}))
     raise Invalid(
         [Fault("/sort", "unknown_sort", f"Sort by one of: {known}, or field.<key>; - in front turns it round.")]
     )
+
+
+def _usual(workflow: Workflow, actor: Actor) -> Order:
+    """The config's order; for those who may not compare what it sorts by, the newest first."""
+    try:
+        return order_of(workflow.config.default_sort, workflow, actor)
+    except NotAllowed:
+        return INDEXED["-created_at"]
 
 
 def _of_field(name: str, definition: FieldDefinition, direction: int) -> Order:

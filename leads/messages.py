@@ -136,6 +136,17 @@ class LeadOut(LeadRow):
     history_count: int
 
 
+class DuplicateOut(Out):
+    uid: str
+    name: str
+    on: list[Literal["email", "phone"]]
+
+
+class LeadCreated(LeadOut):
+    duplicates: list[DuplicateOut] = Field(description="Those you may see of the leads it shares contact details with.")
+    attached: bool = Field(description="No new lead: this one was there, and its timeline says that they came again.")
+
+
 class PartialLead(Out):
     """A lead with the selected fields only."""
 

@@ -23,7 +23,7 @@ REMEMBERED_FOR: Final = timedelta(hours=24)
 # Not compared: these say that and when something changed, or only ever grow.
 UNCOMPARED: Final = frozenset({
     "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
-    "score_reasons", "due",
+    "score_reasons", "due", "sole",
 })  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """What may be done with a lead, besides moving it (`leads.gate`) and its tasks (`leads.tasks`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lead_crm.access import Actor, Person
 from lead_crm.diff import same
@@ -19,13 +19,29 @@ class Archived(Conflict):
     code, title = "lead_archived", "The lead is archived: restore it first."
 
 
+class Erased(Conflict):
+    code, title = "lead_erased", "The person was erased for good: only figures are left, and nothing can be written."
+
+
+def remaining(lead: Lead) -> None:
+    """Asked before every change, whatever it is."""
+    if lead.erased_at is not None:
+        raise Erased
+
+
 def living(lead: Lead) -> None:
     if lead.status == "archived":
         raise Archived
 
 
-def create(body: LeadIn, ask: Ask, people: Mapping[str, Person] = MappingProxyType({})) -> Lead:
-    """A new lead in the first stage; its number is drawn afterwards, when nothing can refuse it any more."""
+def create(
+    body: LeadIn, ask: Ask, people: Mapping[str, Person] = MappingProxyType({}),
+    required: Collection[str] | None = None,
+) -> Lead:  # fmt: skip
+    """A new lead in the first stage; its number is drawn afterwards, when nothing can refuse it any more.
+
+    `required`: the custom fields asked for here, where they are not all that the config requires.
+    """
     stage = ask.workflow.first
     if stage is None:
         raise NotSetUp("There is no open stage for new leads yet: POST /api/stages/.")
@@ -33,7 +49,7 @@ def create(body: LeadIn, ask: Ask, people: Mapping[str, Person] = MappingProxyTy
     fields, faults = ask.workflow.values.convert(given, lead_type=body.lead_type)
     center, center_faults = _center(body.center, ask.actor)
     named = {fault.pointer for fault in faults}
-    missing = ask.workflow.values.missing(fields, lead_type=body.lead_type)
+    missing = ask.workflow.values.missing(fields, lead_type=body.lead_type, keys=required)
     faults += [fault for fault in missing if fault.pointer not in named]
     values = {name: getattr(body, name) for name in type(body).model_fields}
     values |= {"fields": fields, "center": center, "name": body.name or _joined(body)}
@@ -65,12 +81,17 @@ def _joined(body: LeadIn) -> str:
 
 
 def _center(wanted: str | None, actor: Actor) -> tuple[str, list[Fault]]:
-    if wanted is None and len(actor.centers) == 1:
-        return actor.centers[0], []
+    offered = [center for center in actor.centers if center not in actor.closed]
+    if wanted is None and len(offered) == 1:
+        return offered[0], []
+    if wanted is None and not offered:
+        return "", [Fault("/center", "required", "You have no centre that takes new leads.")]
     if wanted is None:
-        return "", [Fault("/center", "required", f"Say which centre: {', '.join(actor.centers)}.")]
+        return "", [Fault("/center", "required", f"Say which centre: {', '.join(offered)}.")]
     if wanted not in actor.centers:
         return "", [Fault("/center", "unknown_center", f"You have no centre {wanted}.")]
+    if wanted in actor.closed:
+        return "", [Fault("/center", "center_archived", f"The centre {wanted} is archived and takes no new leads.")]
     return wanted, []
 
 
@@ -218,6 +239,20 @@ def add_activity(lead: Lead, body: ActivityIn, ask: Ask) -> Lead:
     ask = ask.after(lead)
     said = line(ask, body.kind, body.body, **body.meta)
     return changed(lead, ask, [said], made=said.uid, **contacted(lead, body.kind, ask.now))
+
+
+CAME: Final = frozenset({
+    "name", "first_name", "last_name", "email", "phone", "company", "contacts", "source", "source_detail", "fields",
+})  # fmt: skip
+
+
+def came_again(lead: Lead, came: Lead, ask: Ask) -> Lead:
+    """Somebody who is a lead already came in once more, as `came`."""
+    living(lead)
+    ask = ask.after(lead)
+    who = came.model_dump(include=set(CAME), exclude_defaults=True)
+    said = line(ask, "system", came.message or "Came in again.", event="came_again", came=who)
+    return changed(lead, ask, [said], made=said.uid)
 
 
 def contacted(lead: Lead, kind: str, at: datetime) -> dict[str, Any]:

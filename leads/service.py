@@ -3,21 +3,25 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from lead_crm import directory, documents, mongo
-from lead_crm.access import Actor, system
+from lead_crm.access import Actor, public, system
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Refused, Stale
-from leads import gate, placing, record, rules, seats, store, tasks, timeline
+from leads import capture, duplicates, gate, placing, record, rules, seats, store, tasks, timeline
+from leads.capture import Answers, EnquiryIn
 from leads.documents import Lead, Task
+from leads.duplicates import Found
 from leads.gate import Move
 from leads.messages import ActivityIn, CompleteIn, KanbanMoveIn, LeadIn, TaskIn, TransitionIn
 from leads.record import Ask
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
+from workflow.policies import DuplicatePolicy
 from workflow.workflow import Workflow
 
 ATTEMPTS: Final = 100
@@ -26,13 +30,77 @@ Rule = Callable[[Lead, Ask], Lead]
 Changed = tuple[Lead, Workflow]
 
 
-def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Changed:
-    workflow = workflow_service.current()
-    lead = rules.create(body, Ask(actor, workflow, now, once), directory.people(body.assigned_to))
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of somebody who came in; `attached`: a line on the timeline of a lead that there was already."""
+
+    lead: Lead
+    workflow: Workflow
+    duplicates: Sequence[Found] = ()
+    attached: bool = False
+
+
+def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
+    ask = Ask(actor, workflow_service.current(), now, once)
+    lead = rules.create(body, ask, directory.people(body.assigned_to))
+    return _entered(lead, ask, ask.workflow.config.duplicates.policy)
+
+
+def receive(
+    body: EnquiryIn, *, now: datetime, once: str | None, also: Sequence[Fault], door: Callable[[], None]
+) -> Lead:
+    """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
+    ask = Ask(_public(), workflow_service.current(), now, once)
+    came = capture.lead(body, ask, also)
+    door()
+    policies = ask.workflow.config.duplicates
+    entered = _entered(came, ask, policies.public or policies.policy)
+    return came.model_copy(update={"uid": entered.lead.uid}) if entered.attached else entered.lead
+
+
+def _public() -> Actor:
+    return public(directory.open_centers())
+
+
+def faults_of_enquiry(body: Answers, *, also: Sequence[Fault]) -> list[Fault]:
+    ask = Ask(_public(), workflow_service.current(), documents.now())
+    return _faults(lambda: capture.lead(body, ask, also))
+
+
+def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
+    """Inserted, unless the policy finds that it should not. Of two at once with the same mark the index lets one in;
+    the other looks again and finds it."""
+    alone = policy in ("reject", "attach")
+    if alone:
+        lead = lead.model_copy(update={"sole": list(duplicates.marks(lead, ask.workflow))})
+    for _ in range(ATTEMPTS):
+        found = [] if policy == "create" else duplicates.find(lead, ask.workflow)
+        with suppress(store.Doubled, rules.Archived, rules.Erased):
+            if found and alone:
+                return _instead(lead, found, ask, policy)
+            return Entered(_inserted(lead, ask.workflow), ask.workflow, found)
+    raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
+
+
+def _inserted(lead: Lead, workflow: Workflow) -> Lead:
     try:
-        return store.insert(lead, workflow), workflow
+        return store.insert(lead, workflow)
     except store.AlreadyDone as done:
-        return done.lead, workflow
+        return done.lead
+
+
+def _instead(came: Lead, found: Sequence[Found], ask: Ask, policy: DuplicatePolicy) -> Entered:
+    if ask.once and (made := store.made_by(ask.once)):
+        return Entered(made, ask.workflow)
+    to = found if ask.actor.kind == "public" else duplicates.seen(found, ask.actor)
+    if policy == "reject" or not to:
+        raise duplicates.refused(found, ask.actor)
+    everywhere = system(directory.centers())
+    lead, workflow = _change(
+        to[0].uid, lambda lead, ask: rules.came_again(lead, came, ask), actor=ask.actor, now=ask.now, once=ask.once,
+        load=lambda: store.load(to[0].uid, actor=everywhere),
+    )  # fmt: skip
+    return Entered(lead, workflow, found, attached=True)
 
 
 def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:
@@ -197,7 +265,8 @@ def _change(
         before, workflow = load() if load else store.load(uid, actor=actor)
         if once and any(done.once == once for done in before.done):
             return before, workflow
-        _unchanged(before, if_match)
+        rules.remaining(before)
+        unchanged(before, if_match)
         kept, spilled = record.spill(before)
         after = rule(kept, Ask(actor, workflow, now, once))
         if after is kept:
@@ -209,7 +278,7 @@ def _change(
     raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
 
 
-def _unchanged(lead: Lead, if_match: int | None) -> None:
+def unchanged(lead: Lead, if_match: int | None) -> None:
     if if_match is None or if_match == lead.version:
         return
     pointers = {change["pointer"] for entry in store.changes_since(lead, if_match) for change in entry["changes"]}

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lead_crm.access import Actor
+from leads import personal
 from leads.documents import Lead
 from leads.messages import Card, CardTask, LeadRow
 from leads.record import KEPT
@@ -14,7 +15,7 @@ from workflow.workflow import Workflow
 Row = dict[str, Any]
 
 HOT: Final = 70
-PERSONAL: Final = ("email", "phone", "message", "address", "first_name", "last_name", "contacts")
+HIDDEN: Final = personal.EMPTY | {"closed_reason": None, "score_reasons": []}
 COMPUTED: Final = frozenset({
     "full_name", "is_hot", "days_since_created", "days_since_last_contact", "days_in_stage", "overdue_tasks",
     "stale", "activities_count", "history_count",
@@ -28,7 +29,7 @@ def _projection(model: Any, *more: str) -> dict[str, int]:
 
 LISTED: Final = _projection(LeadRow)
 # For a whole lead, leaving out what is internal costs the database less than picking all the rest.
-WHOLE: Final = {"_id": 0, "keys": 0, "changes": 0, "done": 0, "follow_up_wish": 0}
+WHOLE: Final = {"_id": 0, "keys": 0, "changes": 0, "done": 0, "sole": 0, "follow_up_wish": 0}
 CARD: Final = _projection(Card, "expected_close_on") | {f"tasks.{name}": 1 for name in CardTask.model_fields}
 for _part in ("tasks", "due"):
     del CARD[_part]
@@ -53,18 +54,42 @@ def _dated(row: Row, now: datetime) -> None:
     row["full_name"] = " ".join(filter(None, (row["first_name"], row["last_name"]))) or row["name"]
 
 
-def _masked(row: Row, actor: Actor) -> None:
-    """Roles without lead.pii see that there is a lead, not who can be reached how."""
-    if "lead.pii" in actor.permissions:
+def _masked(row: Row, workflow: Workflow, actor: Actor) -> None:
+    """Roles without lead.pii see that there is a lead and how it stands, not who can be reached how, nor any notes."""
+    if actor.may("lead.pii"):
         return
-    for name in PERSONAL:
+    row.update({name: empty for name, empty in HIDDEN.items() if name in row})
+    plain = workflow.plain_keys
+    row["fields"] = {key: value if key in plain else None for key, value in row["fields"].items()}
+    for name, show in (("tasks", tasks), ("activities", activities), ("history", history)):
         if name in row:
-            row[name] = [] if name == "contacts" else None
+            row[name] = show(row[name], actor)
+
+
+def tasks(rows: list[Row], actor: Actor) -> list[Row]:
+    """Who does not see personal fields sees what is to be done; what was noted, of their own tasks only."""
+    if actor.may("lead.pii"):
+        return rows
+    return [row if row.get("assigned_to") == actor.uid else row | _silent_task(row) for row in rows]
+
+
+def _silent_task(row: Row) -> Row:
+    return {name: empty for name, empty in (("notes", None), ("fields", {})) if name in row}
+
+
+def activities(rows: list[Row], actor: Actor) -> list[Row]:
+    if actor.may("lead.pii"):
+        return rows
+    return [row | {"body": None, "meta": personal.meta(row["kind"], row["meta"])} for row in rows]
+
+
+def history(rows: list[Row], actor: Actor) -> list[Row]:
+    return rows if actor.may("lead.pii") else [row | {"note": None, "reason": None} for row in rows]
 
 
 def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     _computed(row, workflow, now)
-    _masked(row, actor)
+    _masked(row, workflow, actor)
     _dated(row, now)
     return row
 
@@ -80,7 +105,7 @@ def whole(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
 
 def written(lead: Lead, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     """A lead that has just been written."""
-    row: Row = {"type": "lead", **lead.model_dump(exclude={"changes", "done", "follow_up_wish"})}
+    row: Row = {"type": "lead", **lead.model_dump(exclude={"changes", "done", "sole", "follow_up_wish"})}
     return whole(row, workflow=workflow, now=now, actor=actor)
 
 
@@ -92,7 +117,7 @@ def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Acto
 def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
     row["due"] = [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]
     _computed(row, workflow, now)
-    _masked(row, actor)
+    _masked(row, workflow, actor)
     del row["expected_close_on"]
     row["fields"] = {key: value for key, value in row["fields"].items() if key in on_card}
     return row

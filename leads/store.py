@@ -14,7 +14,7 @@ from lead_crm.access import Actor, visible
 from lead_crm.errors import Fault, Invalid, NotFound, Unavailable
 from leads import numbering
 from leads.documents import Lead, Timeline
-from leads.keys import claims, keys
+from leads.keys import SOLE, claims, keys, still_sole
 from leads.record import timeline_uid
 from workflow import store as workflow_store
 from workflow.documents import Settings
@@ -24,6 +24,10 @@ from workflow.workflow import Workflow
 # Leaving out costs the database less than picking; of the config only its version is wanted.
 STORED: Final = {"_id": 0, "keys": 0} | {name: 0 for name in Settings.model_fields if name not in Lead.model_fields}
 DRAWS: Final = 100
+
+
+class Doubled(Exception):
+    """Another lead has come in with the same mark meanwhile."""
 
 
 class AlreadyDone(Exception):
@@ -71,7 +75,7 @@ def _row(lead: Lead, workflow: Workflow) -> mongo.Row:
 def insert(lead: Lead, workflow: Workflow) -> Lead:
     """Draw the lead's number and insert it. A number that turns out to be taken is skipped."""
     series = numbering.series(workflow.config.lead_id, lead.created_at)
-    if conflict := _claimed(lead, workflow):
+    if len(claims(lead, workflow)) > len(lead.sole) and (conflict := _claimed(lead, workflow)):
         raise conflict
     for _ in range(DRAWS):
         sequence = _draw(series)
@@ -128,13 +132,19 @@ def _claimed(lead: Lead, workflow: Workflow) -> Exception | None:
     if not wanted:
         return None
     where = {"keys.claims": {"$in": wanted}, "uid": {"$ne": lead.uid}}
-    row = mongo.collection("leads").find_one(where, {"_id": 0})
-    if row is None:
-        return None
-    taken = set(row.pop("keys")["claims"]) & set(wanted)
-    if any(claim.startswith("once:") for claim in taken):
-        return AlreadyDone(model(row))
-    return Invalid([_taken(claim) for claim in sorted(taken)])
+    rows = list(mongo.collection("leads").find(where, {"_id": 0}))
+    taken = {claim: row for row in rows for claim in row.pop("keys")["claims"] if claim in wanted}
+    if done := next((row for claim, row in taken.items() if claim.startswith("once:")), None):
+        return AlreadyDone(model(done))
+    if any(claim.startswith(SOLE) for claim in taken):
+        return Doubled()
+    return Invalid([_taken(claim) for claim in sorted(taken)]) if taken else None
+
+
+def made_by(once: str) -> Lead | None:
+    """What a POST that is repeated after a crash made the first time."""
+    row = mongo.collection("leads").find_one({"keys.claims": f"once:{once}"}, STORED)
+    return model(row) if row else None
 
 
 def _taken(claim: str) -> Fault:
@@ -146,6 +156,8 @@ def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | No
     """Write the lead over version `read`; False when another writer was first."""
     if spilled is not None:
         _insert_timeline(spilled)
+    if lead.sole:
+        lead = lead.model_copy(update={"sole": still_sole(lead, settings.DEFAULT_REGION)})
     identity = {"type": "lead", "uid": lead.uid, "version": read}
     try:
         result = mongo.collection("leads").replace_one(identity, _row(lead, workflow))
@@ -182,8 +194,8 @@ def changes_since(lead: Lead, version: int) -> list[dict[str, Any]]:
 
 
 def standing_in(stage: str, *, actor: Actor, limit: int) -> list[str]:
-    """Leads of a stage, archived ones too."""
-    where = visible(actor, "both") | {"current_stage": stage}
+    """Leads of a stage, archived ones too. Those whose person was erased stay where they were."""
+    where = visible(actor, "both") | {"current_stage": stage, "erased_at": None}
     return [row["uid"] for row in mongo.collection("leads").find(where, {"uid": 1, "_id": 0}).limit(limit)]
 
 

@@ -72,6 +72,12 @@ def _numbered(document: str, start: int, entries: list[Entry]) -> list[Numbered]
     return [(start + position, document, entry) for position, entry in enumerate(entries)]
 
 
+def whole(lead: Lead, what: What) -> list[Entry]:
+    """All of them, the oldest first."""
+    row = lead.model_dump(include={"uid", "version", "spilled", what})
+    return [entry for _, _, entry in _entries(row, what, newest_first=False)]
+
+
 def activity(lead: Lead, uid: str) -> Entry:
     """One activity, wherever it is by now."""
     row = lead.model_dump(include={"uid", "version", "spilled", "activities"})

@@ -38,7 +38,11 @@ class Site:
             [sys.executable, "manage.py", "serve"],
             cwd=ROOT, env=self.environment | more, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
-        _until(lambda: self.answers("/health"))
+        try:
+            _until(lambda: self.answers("/health"))
+        except BaseException:
+            self.stop(server)
+            raise
         return server
 
     def stop(self, server: "subprocess.Popen[str]") -> None:
@@ -55,7 +59,7 @@ class Site:
         except urllib.error.HTTPError as refused:
             refused.close()
             return None
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # not yet there, or too busy starting
             return None
 
 

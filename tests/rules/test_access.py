@@ -48,7 +48,8 @@ def test_the_scope_is_part_of_every_query(role: str) -> None:
 
 
 @pytest.mark.parametrize(("shelves", "expected"), [
-    ("live", "live/north"), ("archived", "archived/north"), ("both", {"$in": ["live/north", "archived/north"]}),
+    ("live", "live/north"), ("archived", {"$in": ["archived/north", "erased/north"]}),
+    ("both", {"$in": ["live/north", "archived/north", "erased/north"]}),
 ])  # fmt: skip
 def test_archived_leads_stand_on_a_shelf_of_their_own(shelves: Any, expected: object) -> None:
     assert visible(ALICE, shelves)["keys.shelf"] == expected
@@ -83,7 +84,7 @@ def test_a_permission_for_all_kinds_covers_each_kind_but_not_the_other_way_round
 def test_the_system_may_everything_everywhere() -> None:
     assert all(system(["north", "south"]).may(permission) for permission in PERMISSIONS)
     assert visible(system(["north", "south"]), "both")["keys.shelf"] == {
-        "$in": ["live/north", "live/south", "archived/north", "archived/south"]
+        "$in": [f"{state}/{center}" for state in ("live", "archived", "erased") for center in ("north", "south")]
     }
 
 

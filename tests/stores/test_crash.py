@@ -33,7 +33,7 @@ actor = system(directory.centers())
 while True:
     body = LeadIn(name="Ada", fields={"budget": "1"})
     try:
-        lead, _ = service.create(body, actor=actor, now=now(), once=None)
+        lead = service.create(body, actor=actor, now=now(), once=None).lead
     except PyMongoError as error:
         print(json.dumps({"failed": type(error).__name__}), flush=True)
     else:

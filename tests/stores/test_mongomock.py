@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from lead_crm import mongo
+from lead_crm import audit, mongo
 from lead_crm.documents import now
 from management import setup
 from tests.api.steps import codes, go, listed, read, ready, uids, walked
@@ -25,12 +25,13 @@ def cast(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
     forget_everything()
     setup.prepare("default", now=now())
     yield Cast()
+    audit.flush()  # while this is the database
     forget_everything()
 
 
 def test_a_lead_is_created_read_and_edited(cast: Cast) -> None:
     made = lead(cast.alice, email="ada@example.com")
-    assert read(cast.alice, made["uid"]) == made
+    assert read(cast.alice, made["uid"]) | {"duplicates": [], "attached": False} == made
     after = cast.alice.patch(f"/api/leads/{made['uid']}/", {"company": "Mill"})
     assert (after.json()["company"], after["ETag"]) == ("Mill", '"2"')
     assert cast.charlie.get(f"/api/leads/{made['uid']}/").status_code == 404
@@ -76,6 +77,17 @@ def test_tasks_activities_and_the_archive_work(cast: Cast) -> None:
     assert listed(cast.alice)["results"] == []
 
 
+def test_the_public_door_and_the_policy_for_duplicates_work(cast: Cast) -> None:
+    policies = {"capture": {"center": NORTH}, "duplicates": {"policy": "reject", "public": "attach"}}
+    assert cast.root.patch("/api/config/", policies).status_code == 200
+    came = {"name": "Ada", "email": "ada@example.com"}
+    answers = [cast.nobody.post("/api/public/leads/", came) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [201] * 10 + [429]
+    assert len({answer.json()["id"] for answer in answers[:10]}) == 1
+    body = came | {"fields": {"budget": "1"}}
+    assert cast.alice.post("/api/leads/", body).json()["code"] == "duplicate"
+
+
 @pytest.mark.parametrize("path", ["/api/leads/kanban/", "/api/leads/kanban/?tags=tea"])
 def test_the_board_needs_a_real_server_and_says_so(cast: Cast, path: str) -> None:
     response = cast.alice.get(path)
@@ -86,6 +98,19 @@ def test_a_drag_works_or_says_what_it_needs(cast: Cast) -> None:
     first, second = lead(cast.alice)["uid"], lead(cast.alice)["uid"]
     body = {"lead": first, "to_stage": "stage-new", "before": second}
     assert cast.alice.post("/api/leads/kanban/move/", body).status_code in (200, 501)
+
+
+def test_a_person_is_exported_and_erased(cast: Cast) -> None:
+    uid = lead(cast.alice, email="ada@example.com")["uid"]
+    for n in range(30):
+        cast.alice.post(f"/api/leads/{uid}/activities/", {"body": f"Ada {n}"})
+    told = cast.alice.get(f"/api/leads/{uid}/privacy/export/").json()
+    assert len(told["activities"]) == 31
+    assert cast.alice.post(f"/api/leads/{uid}/privacy/erase/", {"reason": "Asked"}).status_code == 200
+    assert "Ada" not in str(list(mongo.collection("leads").find({"type": {"$in": ["lead", "timeline"]}})))
+    assert [row["action"] for row in cast.alice.get(f"/api/audit/?lead={uid}&limit=2").json()["results"]] == [
+        "erase", "export"
+    ]  # fmt: skip
 
 
 def test_health_is_good(cast: Cast) -> None:

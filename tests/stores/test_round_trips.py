@@ -68,6 +68,16 @@ def test_creating_takes_at_most_three(cast: Cast, leads: list[str]) -> None:
     assert len(taken) <= 3, kinds(taken)
 
 
+@pytest.mark.parametrize(("policy", "looks"), [("create", 0), ("warn", 1), ("reject", 1), ("attach", 1)])
+def test_looking_for_duplicates_takes_one_more(cast: Cast, leads: list[str], policy: str, looks: int) -> None:
+    """Where there is an e-mail address or a phone number to look for, and a policy that wants to know."""
+    cast.root.patch("/api/config/", {"duplicates": {"policy": policy}})
+    cast.alice.get(f"/api/leads/{leads[0]}/")
+    body = {"name": "Ada", "email": "ada@engines.example", "phone": "+1 415 555 0123", "fields": {"budget": "1"}}
+    taken = commands(lambda: cast.alice.post("/api/leads/", body))
+    assert kinds(taken) == ["find leads"] * (1 + looks) + ["findAndModify counters", "insert leads"]
+
+
 @pytest.mark.parametrize("query", ["", "?tags=a", "?q=ada", "?assigned_to=me"])
 def test_the_board_takes_exactly_one_aggregation(cast: Cast, leads: list[str], query: str) -> None:
     for who in (cast.alice, cast.bob, cast.root):

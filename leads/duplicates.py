@@ -1,0 +1,81 @@
+"""Leads that share an e-mail address or a phone number, contacts included, in all centres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+
+from lead_crm import access, directory, mongo
+from lead_crm.access import Actor
+from lead_crm.errors import Conflict
+from leads import keys
+from leads.documents import Lead
+from leads.search import any_of
+from workflow.workflow import Workflow
+
+MOST: Final = 20
+CANDIDATES: Final = 500  # grams of a phone number also find leads whose longer number begins like it
+READ: Final = {
+    "uid": 1, "name": 1, "email": 1, "phone": 1, "contacts": 1, "created_at": 1,
+    "keys.shelf": 1, "keys.holders": 1, "keys.claims": 1, "_id": 0,
+}  # fmt: skip
+
+
+class Duplicate(Conflict):
+    code, title = "duplicate", "There is a lead with this e-mail address or phone number already."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A living lead, and what it shares: `email`, `phone`."""
+
+    uid: str
+    name: str
+    on: list[str]
+    keys: dict[str, Any]
+
+
+def find(lead: Lead, workflow: Workflow) -> list[Found]:
+    """The oldest first; whoever may see them."""
+    region = settings.DEFAULT_REGION
+    wanted = marks(lead, workflow)
+    if not wanted:
+        return []
+    everywhere = access.visible(access.system(directory.centers()))
+    where = everywhere | {"keys.grams": any_of(dict.fromkeys(wanted.values())), "uid": {"$ne": lead.uid}}
+    rows = list(mongo.collection("leads").find(where, READ, hint=mongo.index("grams")).limit(CANDIDATES))
+    shared = ((row, wanted.keys() & _marks_of(row, region)) for row in sorted(rows, key=lambda row: row["created_at"]))
+    return [
+        Found(row["uid"], row["name"], sorted({mark.partition(":")[0] for mark in common}), row["keys"])
+        for row, common in shared if common
+    ]  # fmt: skip
+
+
+def marks(lead: Lead, workflow: Workflow) -> dict[str, str]:
+    return keys.marks(keys.reached(lead), workflow.config.duplicates.on, settings.DEFAULT_REGION)
+
+
+def _marks_of(row: mongo.Row, region: str) -> set[str]:
+    """Also those it has claimed: numbers may have been read for another region then."""
+    claimed = row["keys"].get("claims", ())
+    sole = {claim.removeprefix(keys.SOLE) for claim in claimed if claim.startswith(keys.SOLE)}
+    return sole | keys.marks(row, ("email", "phone"), region).keys()
+
+
+def seen(found: Sequence[Found], actor: Actor) -> list[Found]:
+    return [one for one in found if access.sees(actor, one.keys)]
+
+
+def shown(found: Sequence[Found]) -> list[dict[str, Any]]:
+    return [{"uid": one.uid, "name": one.name, "on": one.on} for one in found[:MOST]]
+
+
+def refused(found: Sequence[Found], actor: Actor) -> Duplicate:
+    """Names the leads to those who may see them."""
+    named = seen(found, actor)
+    if not named:
+        return Duplicate()
+    shared = " and ".join({"email": "e-mail address", "phone": "phone number"}[kind] for kind in named[0].on)
+    detail = f"{named[0].uid} has this {shared} already: write to that lead."
+    return Duplicate(detail, lead=named[0].uid, duplicates=shown(named))

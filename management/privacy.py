@@ -1,0 +1,105 @@
+"""Everything about one person: handed out, or taken away for good."""
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+
+from lead_crm import idempotency, mongo
+from lead_crm.access import Actor, visible
+from lead_crm.errors import Conflict
+from leads import erasing, keys, record, service, timeline
+from leads import store as lead_store
+from leads.documents import Lead, Timeline
+from leads.record import Ask
+from leads.search import any_of
+from leads.service import Changed
+from management import audit_log
+from workflow.workflow import Workflow
+
+ATTEMPTS: Final = 100
+MOST_ACCESSES: Final = 10_000
+MOST_RELATED: Final = 1_000
+
+Row = dict[str, Any]
+
+
+def export(uid: str, *, actor: Actor) -> tuple[Lead, Row]:
+    """The lead, and all that is kept about the person besides."""
+    actor.require("lead.pii")
+    lead, _ = lead_store.load(uid, actor=actor)
+    accesses = audit_log.about(uid, most=MOST_ACCESSES + 1)
+    return lead, {
+        "activities": timeline.whole(lead, "activities"),
+        "history": timeline.whole(lead, "history"),
+        "changes": lead_store.changes_since(lead, 0),
+        "accesses": accesses[:MOST_ACCESSES],
+        "accesses_complete": len(accesses) <= MOST_ACCESSES,
+        "related": _related(lead, actor),
+    }
+
+
+def _related(lead: Lead, actor: Actor) -> list[str]:
+    """Other leads with an e-mail address or phone number of this one, as far as the actor may see them."""
+    ways, region = ("email", "phone"), settings.DEFAULT_REGION
+    wanted = keys.marks(keys.reached(lead), ways, region)
+    if not wanted:
+        return []
+    grams = any_of(dict.fromkeys(wanted.values()))
+    where = visible(actor, "both") | {"keys.grams": grams, "uid": {"$ne": lead.uid}}
+    read = {"uid": 1, "email": 1, "phone": 1, "contacts": 1, "_id": 0}
+    rows = mongo.collection("leads").find(where, read, hint=mongo.index("grams")).limit(MOST_RELATED)
+    return sorted(row["uid"] for row in rows if wanted.keys() & keys.marks(row, ways, region).keys())
+
+
+def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int | None = None) -> Changed:
+    """Take the person out of the lead. What was erased before stays as it is.
+
+    What has spilled over is scrubbed before the lead itself is written: after a crash in between, the lead is just
+    not erased yet, and whoever comes again finishes. Who changes the lead meanwhile makes it begin anew.
+    """
+    for attempt in range(ATTEMPTS):
+        before, workflow = lead_store.load(uid, actor=actor)
+        after = before if before.erased_at else _erased(before, reason, Ask(actor, workflow, now), if_match)
+        if after:
+            idempotency.forget_about(uid)
+            return after, workflow
+        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
+    raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
+
+
+def _erased(before: Lead, reason: str, ask: Ask, if_match: int | None) -> Lead | None:
+    """None when another writer was first."""
+    service.unchanged(before, if_match)
+    kept, spilled = record.spill(before)
+    _scrub(before.uid, spilled, ask.workflow)
+    after = erasing.erased(kept, reason, ask)
+    written = lead_store.replace(after, read=before.version, workflow=ask.workflow, spilled=None)
+    return after if written else None
+
+
+def _scrub(uid: str, spilled: Timeline | None, workflow: Workflow) -> None:
+    """All timeline documents, and the one that this very version spills.
+
+    That one has the same uid whoever writes it: a writer who comes later with the entries as they were finds it there.
+    """
+    for old in _timelines(uid):
+        _put(old, erasing.scrubbed(old, workflow))
+    if spilled:
+        _put(None, erasing.scrubbed(spilled, workflow))
+
+
+def _timelines(uid: str) -> Iterator[Timeline]:
+    """Also one that a writer has left who did not live to write the lead."""
+    where = {"type": "timeline", "uid": {"$gt": f"{uid}:", "$lt": f"{uid};"}}
+    rows = mongo.collection("leads").find(where, {"_id": 0, "type": 0}, hint=mongo.index("identity"))
+    return (Timeline.model_validate(row) for row in rows.batch_size(20))
+
+
+def _put(old: Timeline | None, new: Timeline) -> None:
+    if new != old:
+        row = {"type": "timeline", **new.model_dump()}
+        mongo.quick("leads").replace_one({"type": "timeline", "uid": new.uid}, row, upsert=True)
