@@ -24,15 +24,26 @@ import django  # noqa: E402
 
 django.setup()
 
-from lead_crm import directory, mongo  # noqa: E402
+from lead_crm import audit, directory, mongo  # noqa: E402
 from lead_crm.documents import now  # noqa: E402
 from leads import counting  # noqa: E402
 from management import setup  # noqa: E402
+from tests import planted  # noqa: E402
 from tests.cast import Cast  # noqa: E402
 from tests.stores.commands import notes  # noqa: E402
 from workflow import store as workflow_store  # noqa: E402
 
 monitoring.register(notes)  # clients made from now on tell it what they ask
+planted.watch()
+audit.EVERY_SECONDS = 3600  # tests write when they say so; a thread's use of chance would disturb Hypothesis
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrets_stay_secret() -> Iterator[None]:
+    """After the last test: no log line of the whole run shows a token, a session or a password."""
+    yield
+    leaked = {secret[:6] + "..." for secret in planted.found_in("\n".join(planted.lines))}
+    assert not leaked, f"these secrets stand in the logs: {leaked}"
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +51,7 @@ def mongod() -> Iterator[None]:
     with mongo.available():
         mongo.ensure_indexes()
         yield
+        audit.flush()
         mongo.client().close()
         mongo.forget_client()
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -48,6 +60,7 @@ def mongod() -> Iterator[None]:
 @pytest.fixture
 def empty(mongod: None) -> None:
     """No documents at all; the indexes stay."""
+    audit.flush()  # what the last test has left
     database = mongo.collection("leads").database
     for name in database.list_collection_names():
         database[name].delete_many({})
@@ -69,3 +82,13 @@ def workflow(empty: None) -> None:
 def cast(workflow: None) -> Cast:
     """Two centres with the standing cast, and a client for each of them."""
     return Cast()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests/walk has found, however many processes have walked."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    noted = [dict(report.user_properties) for report in reports if report.when == "call"]
+    if walks := [walk["walk"] for walk in noted if "walk" in walk]:
+        operations, requests, leaks = zip(*walks, strict=True)
+        figure = f"{max(operations)} operations x {len(walks)} actors, {sum(requests):,} requests, {sum(leaks)} leaks"
+        terminalreporter.write_line(f"walk: {figure}")

@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from lead_crm import openapi
+from tests import planted
 
 UNDOCUMENTED = {404, 405}  # what unknown addresses and wrong methods answer
 
@@ -50,6 +51,8 @@ class CheckedClient:
 
 
 def check(method: str, address: str, request: bytes, response: HttpResponse) -> None:
+    if response.status_code >= 400:
+        assert not planted.found_in(response.content.decode()), f"{method} {address}: a problem tells a secret"
     parts = urlsplit(address)
     template = _template(parts.path)
     operation = openapi.document()["paths"].get(template, {}).get(method.lower()) if template else None

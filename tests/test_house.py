@@ -17,10 +17,14 @@ ROOMS = {"documents": 0, "rules": 1, "store": 1, "service": 2, "api": 3}
 PURE = {
     "lead_crm": "errors access diff contact",
     "workflow": "documents fields values scoring policies workflow rules",
-    "leads": "documents messages record gate rules tasks scoring search keys ranking numbering",
+    "leads": "documents messages record gate rules tasks scoring search keys ranking numbering erasing personal"
+    " capture enquiry_form",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
-IMPURE_ROOMS = r"lead_crm\.(settings|mongo|mongod|store|http|directory|idempotency|logs|audit|client|pace|attempts)|.*\.(store|service|api)$"
+IMPURE_ROOMS = (
+    r"lead_crm\.(settings|mongo|mongod|store|http|directory|idempotency|logs|audit|client|pace|attempts)"
+    r"|.*\.(store|service|api)$"
+)
 SPEAKS_MONGO = re.compile(
     r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats)"
     r"|lead_crm\.(audit|attempts)|leads\.duplicates|management\.(accounts|sessions|audit_log|privacy|retention|worker)"

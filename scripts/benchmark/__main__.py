@@ -24,7 +24,7 @@ import django
 django.setup()
 logging.getLogger("lead_crm.request").setLevel(logging.WARNING)  # here; the server logs as it always does
 
-from scripts.benchmark import measuring, rival, tables  # noqa: E402
+from scripts.benchmark import measuring, people, rival, tables  # noqa: E402
 from scripts.benchmark.measuring import Plan  # noqa: E402
 from scripts.benchmark.processes import CannotStart, say  # noqa: E402
 from scripts.benchmark.wrk import Refused  # noqa: E402
@@ -61,11 +61,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="runs of one second: does it work at all?")
     parser.add_argument("--rival", type=Path, metavar="DIR", help="also measure the service in this folder")
+    parser.add_argument("--people", type=int, metavar="SIZE", help="sign-ins, captures, what audit and scope cost")
     parser.add_argument("--data-dir", type=Path, help="keep the data here for the next time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = parser.parse_args()
-    if not (options.sizes or options.rival):
-        parser.error("say --sizes, or --rival, or both")
+    if not (options.sizes or options.rival or options.people):
+        parser.error("say --sizes, --people or --rival, or several of them")
     return options
 
 
@@ -88,13 +89,17 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 
 def _run(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
-    found: dict[str, Any] = {"sizes": [], "rival": {}}
+    found: dict[str, Any] = {"sizes": [], "people": {}, "rival": {}}
     for size in options.sizes:
         found["sizes"].append(measuring.measure(_made(folder / str(size)), size, plan))
         print(tables.of_size(found["sizes"][-1], plan.connections), flush=True)
         _keep(options.json, found)
     if len(options.sizes) > 1:
         print(tables.flatness(found["sizes"]), flush=True)
+    if options.people:
+        found["people"] = people.measure(_made(folder / str(options.people)), options.people, plan)
+        print(tables.people(found["people"]), flush=True)
+        _keep(options.json, found)
     if options.rival:
         found["rival"] = rival.compare(_made(folder / "rival"), options.rival.resolve(), plan)
         print(tables.rival(found["rival"]), flush=True)

@@ -4,6 +4,9 @@ local lines, next_line, number = {}, 0, 0
 local run = os.getenv("RUN_NUMBER")
 local headers = { ["Content-Type"] = "application/json", ["Authorization"] = os.getenv("AUTHORIZATION") }
 
+-- As a trusted proxy would: each request comes from somebody else.
+local addresses = os.getenv("ADDRESSES") == "1"
+
 for line in io.lines(os.getenv("REQUESTS")) do
   local method, path, body = line:match("^(%S+)\t(%S+)\t?(.*)$")
   lines[#lines + 1] = { method, path, body }
@@ -14,6 +17,9 @@ function request()
   local method, path, body = table.unpack(lines[next_line])
   if body == "" then return wrk.format(method, path, headers) end
   number = number + 1
+  if addresses then
+    headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", math.random(0, 255), math.random(0, 255), math.random(0, 255))
+  end
   return wrk.format(method, path, headers, (body:gsub("@N@", run .. "x" .. number)))
 end
 

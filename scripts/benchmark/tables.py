@@ -57,6 +57,24 @@ def flatness(rows: Sequence[Row]) -> str:
     return "## Flatness: p50 on one connection\n\n" + table(head, lines)
 
 
+def people(row: Row) -> str:
+    audit = table(("operation", "with audit/s", "without/s", "share"), [
+        [name, f"{found['with']:,.0f}", f"{found['without']:,.0f}", f"{found['share']:.2f}"]
+        for name, found in row["audit"].items()
+    ])  # fmt: skip
+    scope = table(("p50, 1 conn. (ms)", *next(iter(row["scope"].values()))), [
+        [name, *(f"{_ms(time)} (x {time / found['super']:.2f})" for time in found.values())]
+        for name, found in row["scope"].items()
+    ])  # fmt: skip
+    memory = row["memory"]
+    return "\n".join((
+        "## People and the public\n", "What the audit costs:\n", audit, "What seeing only a part costs:\n", scope,
+        f"Sign-ins: {row['sign_in']:.0f}/s. {memory['people']} at the same moment: {memory['seconds']:.1f} s,"
+        f" web workers {memory['before']:.0f} MiB before, {memory['peak']:.0f} MiB at most.\n",
+        f"Captures: {row['capture']:.0f}/s (leads made through the API: {row['create']:.0f}/s).\n",
+    ))  # fmt: skip
+
+
 def rival(results: Row) -> str:
     head = ("operation", "ours/s", "theirs/s", "ratio", "wanted", "p99 ours", "p99 theirs")
     return "## Against the rival\n\n" + table(head, [

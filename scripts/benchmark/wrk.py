@@ -37,6 +37,7 @@ class Server:
     name: str
     port: int
     authorization: str
+    addresses: bool = False  # each request names another client
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def written(requests: Iterable[Request]) -> Iterator[Path]:
 def drive(server: Server, requests: Path, *, connections: int, seconds: float) -> Figure:
     environment = {
         "REQUESTS": str(requests), "AUTHORIZATION": server.authorization, "RUN_NUMBER": str(next(_runs)),
+        "ADDRESSES": str(int(server.addresses)),
     }  # fmt: skip
     found = _run(server, environment, connections, seconds)
     if found["refused"] or found["broken"]:
