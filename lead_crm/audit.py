@@ -139,7 +139,7 @@ def subjects(data: Any, path: dict[str, str]) -> list[str]:
     if not isinstance(data, dict):
         return [data.uid]
     if "results" in data:
-        return [row["uid"] for row in data["results"]]
+        return [row.get("lead", row)["uid"] for row in data["results"]]
     return [data.get("uid") or data["id"], *(row["uid"] for row in data.get("duplicates", ()))]
 
 

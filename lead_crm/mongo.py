@@ -49,6 +49,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([*LIVE, ("score", DESCENDING), ("_id", ASCENDING)], name="score"),
         IndexModel([*LIVE, ("keys.follow_up", ASCENDING), ("_id", ASCENDING)], name="follow_up"),
         IndexModel([*LIVE, ("keys.grams", ASCENDING), *NEWEST], name="grams"),
+        IndexModel(
+            [*LIVE, ("keys.work.who", ASCENDING), ("keys.work.at", ASCENDING), ("_id", ASCENDING)], name="work",
+            partialFilterExpression={"keys.work": {"$exists": True}},
+        ),
     ],
     "accounts": [
         IndexModel([("type", ASCENDING), ("uid", ASCENDING)], name="identity", unique=True),

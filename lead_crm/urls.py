@@ -6,6 +6,7 @@ from lead_crm import openapi
 from lead_crm.http import resource
 from leads import api as leads
 from leads import enquiry, public_api
+from leads import worklist_api as worklist
 from management import api as management
 from management import audit_api as audit
 from management import auth_api as auth
@@ -28,6 +29,11 @@ urlpatterns = [
     path("api/leads/<str:uid>/moves/", resource(get=leads.list_moves)),
     path("api/leads/<str:uid>/transition/", resource(post=leads.transition_lead)),
     path("api/leads/<str:uid>/assign/", resource(post=leads.assign_lead)),
+    path("api/leads/<str:uid>/convert/", resource(post=leads.convert_lead)),
+    path("api/leads/<str:uid>/close/", resource(post=leads.close_lead)),
+    path("api/leads/<str:uid>/reopen/", resource(post=leads.reopen_lead)),
+    path("api/leads/<str:uid>/hold/", resource(post=leads.hold_lead)),
+    path("api/leads/<str:uid>/resume/", resource(post=leads.resume_lead)),
     path("api/leads/<str:uid>/archive/", resource(post=leads.archive_lead_action)),
     path("api/leads/<str:uid>/restore/", resource(post=leads.restore_lead)),
     path("api/leads/<str:uid>/tasks/", resource(get=leads.list_tasks, post=leads.create_task)),
@@ -37,6 +43,7 @@ urlpatterns = [
     path("api/leads/<str:uid>/tasks/<str:task>/cancel/", resource(post=leads.cancel_task)),
     path("api/leads/<str:uid>/activities/", resource(get=leads.list_activities, post=leads.create_activity)),
     path("api/leads/<str:uid>/history/", resource(get=leads.list_history)),
+    path("api/tasks/", resource(get=worklist.list_work)),
     path("api/leads/<str:uid>/access/", resource(get=people.explain_access)),
     path("api/public/form/", resource(get=public_api.read_form)),
     path("api/public/leads/", resource(post=public_api.create_enquiry)),

@@ -8,8 +8,9 @@ from lead_crm import cursors
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, NotFound, Refused
 from lead_crm.http import Call, endpoint
-from leads import board, duplicates, listing, search, service, shown, store, timeline
+from leads import arriving, board, duplicates, listing, search, service, shown, store, timeline
 from leads.documents import Task
+from leads.life_messages import CloseIn, CompletedOut, ConvertIn, HoldIn, NoteIn, TaskMade
 from leads.messages import (
     ActivityIn,
     ActivityOut,
@@ -68,7 +69,7 @@ def _who(call: Call[Any, Any]) -> dict[str, Any]:
     status=201,
     raises=(Conflict,),
     versioned=True,
-    also=service.faults_of_new,
+    also=arriving.faults_of_new,
     audits="create",
 )
 def create_lead(call: Call[LeadIn, None]) -> Row:
@@ -78,7 +79,7 @@ def create_lead(call: Call[LeadIn, None]) -> Row:
     another lead has the same e-mail address or phone number is `duplicates.policy` in the config: `reject` answers
     409 `duplicate`, `attach` adds to the timeline of the oldest such lead that you may see and answers with that.
     """
-    entered = service.create(call.body, **_who(call))
+    entered = arriving.create(call.body, **_who(call))
     others = [one for one in duplicates.seen(entered.duplicates, call.actor) if one.uid != entered.lead.uid]
     said = {"duplicates": duplicates.shown(others), "attached": entered.attached}
     return _written(call, (entered.lead, entered.workflow)) | said
@@ -196,6 +197,36 @@ def assign_lead(call: Call[AssignIn, None], uid: str) -> Row:
     return _written(call, service.assign(uid, call.body.assigned_to, **_who(call), if_match=call.if_match))
 
 
+@endpoint(permission="lead.close", body=ConvertIn, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")
+def convert_lead(call: Call[ConvertIn, None], uid: str) -> Row:
+    """Won, through the gate, with a reference to what came of it."""
+    return _written(call, service.convert(uid, call.body, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.close", body=CloseIn, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")
+def close_lead(call: Call[CloseIn, None], uid: str) -> Row:
+    """Lost, through the gate, for a reason: free words, or the key of a configured one."""
+    return _written(call, service.close(uid, call.body, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.close", body=NoteIn, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")
+def reopen_lead(call: Call[NoteIn, None], uid: str) -> Row:
+    """Back from won or lost to the open stage before."""
+    return _written(call, service.reopen(uid, call.body.note, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.edit", body=HoldIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
+def hold_lead(call: Call[HoldIn, None], uid: str) -> Row:
+    """Put an open lead on hold: it may be edited, but not moved."""
+    return _written(call, service.hold(uid, call.body, **_who(call), if_match=call.if_match))
+
+
+@endpoint(permission="lead.edit", body=NoteIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
+def resume_lead(call: Call[NoteIn, None], uid: str) -> Row:
+    """Take a lead up again that was on hold."""
+    return _written(call, service.resume(uid, call.body.note, **_who(call), if_match=call.if_match))
+
+
 @endpoint(permission="lead.view", returns=TaskList, audits="read")
 def list_tasks(call: Call[None, None], uid: str) -> Row:
     """The tasks of a lead, oldest first."""
@@ -203,10 +234,11 @@ def list_tasks(call: Call[None, None], uid: str) -> Row:
     return {"results": shown.tasks(row["tasks"], call.actor)}
 
 
-@endpoint(permission="task.edit", body=TaskIn, returns=TaskOut, status=201, raises=(Conflict,), audits="change")
+@endpoint(permission="task.edit", body=TaskIn, returns=TaskMade, status=201, raises=(Conflict,), audits="change")
 def create_task(call: Call[TaskIn, None], uid: str) -> Any:
-    """Add a task by hand."""
-    return _task(call, service.add_task(uid, call.body, **_who(call)))
+    """Add a task by hand. Its kind may move the lead; if the gate refuses, `automation` says why."""
+    task, automation = service.add_task(uid, call.body, **_who(call))
+    return _task(call, task) | {"automation": automation.told()}
 
 
 @endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,), audits="change")
@@ -216,10 +248,17 @@ def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
     return _task(call, service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None))
 
 
-@endpoint(permission="lead.view", body=CompleteIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
+@endpoint(
+    permission="lead.view", body=CompleteIn, returns=CompletedOut, raises=(Conflict,), versioned=True, audits="change"
+)
 def complete_task(call: Call[CompleteIn, None], uid: str, task: str) -> Row:
-    """Complete a task, with what its kind asks for. Needs `task.complete`, or `task.complete:<kind>`."""
-    return _written(call, service.complete_task(uid, task, call.body, **_who(call), if_match=call.if_match))
+    """Complete a task, with what its kind asks for. Needs `task.complete`, or `task.complete:<kind>`.
+
+    What follows from the outcome (a move through the gate, the next task) happens in the same write. If the gate
+    refuses, the task is completed all the same, the lead stays, and `automation` and the timeline say why.
+    """
+    changed, automation = service.complete_task(uid, task, call.body, **_who(call), if_match=call.if_match)
+    return _written(call, changed) | {"automation": automation.told()}
 
 
 @endpoint(permission="task.edit", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")

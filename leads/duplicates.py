@@ -15,7 +15,7 @@ from leads.search import any_of
 from workflow.workflow import Workflow
 
 MOST: Final = 20
-CANDIDATES: Final = 500  # grams of a phone number also find leads whose longer number begins like it
+CANDIDATES: Final = 100  # grams of a phone number also find leads whose longer number begins like it
 READ: Final = {
     "uid": 1, "name": 1, "email": 1, "phone": 1, "contacts": 1, "created_at": 1,
     "keys.shelf": 1, "keys.holders": 1, "keys.claims": 1, "_id": 0,

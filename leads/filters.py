@@ -21,6 +21,7 @@ RANGES: Final = {
     "created": "created_at", "updated": "updated_at", "follow_up": "keys.follow_up",
     "stage_entered": "stage_entered_at",
 }  # fmt: skip
+STARVING: Final = {"status": "open", "keys.follow_up": NO_FOLLOW_UP, "tasks.status": {"$ne": "pending"}}
 PLAIN: Final = ("source", "lead_type", "priority")
 
 
@@ -65,6 +66,8 @@ def where(query: Filters, *, actor: Actor, workflow: Workflow, now: datetime) ->
     if query.overdue is not None:
         overdue = {"due": {"$elemMatch": {"$lt": now}}}
         found.also(overdue if query.overdue else {"$nor": [overdue]})
+    if query.starving is not None:
+        found.also(STARVING if query.starving else {"$nor": [STARVING]})
     if query.stale is not None:
         stale = _stale(workflow, now)
         found.also(stale if query.stale else {"$nor": [stale]})

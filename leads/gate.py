@@ -9,7 +9,7 @@ from lead_crm.documents import new_uid
 from lead_crm.errors import Fault, Invalid, NotAllowed, Refused
 from leads import ranking, scoring
 from leads.documents import Fields, HistoryEntry, Lead, Task
-from leads.record import Ask, changed, line
+from leads.record import Ask, Step, changed, line
 from workflow.documents import Stage, TaskTemplate
 
 Position = Literal["top", "bottom"]
@@ -26,6 +26,16 @@ class Move:
     force: bool = False
     position: Position = "top"
     rank: str | None = None
+    automatic: bool = False  # follows from the workflow: whoever sets it off need not be one who moves leads
+
+
+class NoRoom(Refused):
+    """The stage has a limit, and the last seat was taken in this moment."""
+
+    def __init__(self, lead: str, stage: Stage) -> None:
+        against = no_room(stage)
+        super().__init__(f"{lead} may not move to {stage.uid}: {against['detail']}", refusals=[against])
+        self.stage = stage.uid
 
 
 def refusal(code: str, stage: str, detail: str, how_to_pass: str, **what: Any) -> dict[str, Any]:
@@ -56,7 +66,7 @@ def _final(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Iterator[dict[str,
         yield refusal("lead_archived", stage.uid, "The lead is archived.", "Restore it first.")
     if lead.status == "on_hold":
         yield refusal("on_hold", stage.uid, "The lead is on hold.", "Resume it first.")
-    if not ask.actor.may("lead.move"):
+    if not (wish.automatic or ask.actor.may("lead.move")):
         how = "Ask someone who may move leads."
         yield refusal("no_permission", stage.uid, "You may not move leads.", how, permission="lead.move")
 
@@ -70,13 +80,14 @@ def _guards(lead: Lead, stage: Stage, wish: Move, ask: Ask, full: Collection[str
         yield refusal("not_allowed_from_here", stage.uid, f"{stage.name} does not follow {name}.", how, allowed=allowed)
     yield from _open_tasks(lead, stage)
     yield from _missing_fields(lead, stage, ask)
+    yield from _no_next_step(lead, stage, ask)
     if stage.allowed_roles and not set(stage.allowed_roles) & set(ask.actor.roles):
         roles = ", ".join(stage.allowed_roles)
         how = f"Ask someone with one of the roles: {roles}."
         yield refusal(
             "role_not_allowed", stage.uid, f"Only {roles} may move leads here.", how, role=stage.allowed_roles
         )
-    if stage.uid in full:
+    if stage.uid in full or stage.uid in ask.full:
         yield no_room(stage)
     if stage.kind == "lost" and not wish.reason:
         yield refusal("reason_required", stage.uid, "A lost lead needs a reason.", "Send a reason.", field="reason")
@@ -98,6 +109,14 @@ def _open_tasks(lead: Lead, stage: Stage) -> Iterator[dict[str, Any]]:
             )
 
 
+def _no_next_step(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]]:
+    """Where the config wants one: an open lead moves on only with something to be done next."""
+    planned = lead.follow_up_wish or stage.task_templates or any(task.status == "pending" for task in lead.tasks)
+    if ask.workflow.config.next_step_required and stage.kind == "open" and not planned:
+        how = "Add a task, or set next_follow_up_at."
+        yield refusal("no_next_step", stage.uid, "Nothing is planned for this lead.", how, field="next_follow_up_at")
+
+
 def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]]:
     """What the target asks for; on leaving the first stage also what the config requires of every lead."""
     values = dict(lead)
@@ -114,8 +133,8 @@ def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, An
         yield refusal("field_missing", stage.uid, f"{name} is empty.", f"Fill {name}.", field=name)
 
 
-def move(lead: Lead, wish: Move, ask: Ask, fields: Fields | None = None) -> Lead:
-    """The lead in its new stage, with `fields` written on the way, or `Refused` with every reason."""
+def move(lead: Lead, wish: Move, ask: Ask, fields: Fields | None = None, **also: Any) -> Lead:
+    """The lead in its new stage, with `fields` and what else is written on the way, or `Refused` with every reason."""
     stage = target(ask, wish.to_stage)
     if stage.uid == lead.current_stage:
         return _reordered(lead, wish, ask)
@@ -124,12 +143,12 @@ def move(lead: Lead, wish: Move, ask: Ask, fields: Fields | None = None) -> Lead
         _may_force(wish, ask)
     if against := refusals(moved, stage, wish, ask):
         raise Refused(f"{lead.uid} may not move to {stage.uid}: {against[0]['detail']}", refusals=against)
-    return _entered(lead, stage, wish, ask.after(lead), fields)
+    return entered(lead, stage, wish, ask.after(lead), fields, **also)
 
 
 def evacuate(lead: Lead, wish: Move, ask: Ask) -> Lead:
     """Out of a stage that is being deleted: whatever the lead's state, which stays what it is."""
-    return _entered(lead, target(ask, wish.to_stage), wish, ask.after(lead), None)
+    return entered(lead, target(ask, wish.to_stage), wish, ask.after(lead))
 
 
 def _may_force(wish: Move, ask: Ask) -> None:
@@ -147,7 +166,13 @@ def _reordered(lead: Lead, wish: Move, ask: Ask) -> Lead:
     return changed(lead, ask.after(lead), [], rank=wish.rank)
 
 
-def _entered(lead: Lead, stage: Stage, wish: Move, ask: Ask, fields: Fields | None) -> Lead:
+def entered(lead: Lead, stage: Stage, wish: Move, ask: Ask, fields: Fields | None = None, **also: Any) -> Lead:
+    step = entering(lead, stage, wish, ask)
+    brought = {} if fields is None else {"fields": fields}
+    return changed(lead, ask, step.lines, **step.values | brought | also)
+
+
+def entering(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Step:
     """Exit first, then enter: history, tasks, status, assignment, clock and place."""
     values = _entry(stage, wish, ask)
     if lead.status in KEEPING:
@@ -157,12 +182,11 @@ def _entered(lead: Lead, stage: Stage, wish: Move, ask: Ask, fields: Fields | No
         "history": [*_exited(lead, ask), *values["history"]],
         "assigned_to": assigned,
         "tasks": [*lead.tasks, *tasks_of(stage, assigned, ask)],
-        "fields": lead.fields if fields is None else fields,
     }
     lines = [line(ask, "stage_change", wish.note, **_said(lead, stage, wish))]
     if values["status"] != lead.status:
         lines.append(line(ask, "status_change", old=lead.status, new=values["status"]))
-    return changed(lead, ask, lines, **values)
+    return Step(values, lines)
 
 
 def _said(lead: Lead, stage: Stage, wish: Move) -> dict[str, Any]:
@@ -171,6 +195,8 @@ def _said(lead: Lead, stage: Stage, wish: Move) -> dict[str, Any]:
         said["reason"] = wish.reason
     if wish.force:
         said["forced"] = True
+    if wish.automatic:
+        said["automatic"] = True
     return said
 
 

@@ -1,16 +1,17 @@
 """What a lead is found by: values kept beside it under `keys`, for indexes alone, made anew at every write."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from lead_crm import contact
-from lead_crm.access import State, holders, shelf
-from leads.documents import Lead
+from lead_crm.access import NOBODY, State, holders, shelf
+from leads.documents import Lead, Task
 from leads.search import fold, grams
 from workflow.workflow import Workflow
 
 NO_FOLLOW_UP: Final = datetime(9999, 12, 31, tzinfo=UTC)  # leads without one come last
+EVERYBODY: Final = "*"
 SOLE: Final = "sole/"  # no field key has a slash
 FEWEST_DIGITS: Final = 7  # what is shorter is no number of its own
 
@@ -22,6 +23,10 @@ def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
         "follow_up": lead.next_follow_up_at or NO_FOLLOW_UP,
         "grams": grams(lead, workflow, region),
     }
+    if tasks := [
+        {"who": who, "at": at} for who, at in dict.fromkeys(e[:2] for e in work(lead.tasks, lead.assigned_to))
+    ]:
+        found["work"] = tasks
     if claimed := claims(lead, workflow):
         found["claims"] = claimed
     return found
@@ -31,6 +36,17 @@ def _state(lead: Lead) -> State:
     if lead.erased_at:
         return "erased"
     return "archived" if lead.status == "archived" else "live"
+
+
+def work(tasks: Sequence[Task], assigned_to: Sequence[str]) -> Iterator[tuple[str, datetime, str]]:
+    """Under which name and due time each pending task is found. One that nobody was given is its lead's owners'."""
+    owners = [f"lead:{owner}" for owner in assigned_to or [NOBODY]]
+    for task in tasks:
+        if task.status == "pending":
+            role = [f"role:{task.assigned_role}"] if task.assigned_role else assigned_to
+            doers = [task.assigned_to] if task.assigned_to else role
+            for who in (EVERYBODY, f"kind:{task.kind}", *doers, *owners):
+                yield who, task.due_at or NO_FOLLOW_UP, task.uid
 
 
 def claims(lead: Lead, workflow: Workflow) -> list[str]:

@@ -239,6 +239,7 @@ class CompleteIn(In):
     notes: Text | None = None
     fields: Fields = {}
     completed_at: Moment | None = Field(default=None, description="When it really was; now where left out.")
+    next_task: TaskIn | None = Field(default=None, description="Instead of the one that the outcome makes by itself.")
 
 
 class NotesIn(In):
@@ -277,6 +278,7 @@ class Filters(In):
     stage_entered_from: Moment | Day | None = None
     stage_entered_to: Moment | Day | None = None
     overdue: bool | None = Field(default=None, description="With a pending task past its due time.")
+    starving: bool | None = Field(default=None, description="Open, without a pending task or a follow-up date.")
     stale: bool | None = Field(default=None, description="Longer in its stage than the stage's sla_hours.")
     q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, description="Words or their beginnings: name, e-mail, phone, company, uid, searchable fields."

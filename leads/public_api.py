@@ -11,7 +11,7 @@ from lead_crm import attempts, captcha, client, directory
 from lead_crm.access import ANYBODY, Actor
 from lead_crm.errors import Conflict, Fault, NotFound, TooManyRequests
 from lead_crm.http import Call, endpoint
-from leads import capture, service
+from leads import arriving, capture
 from leads.capture import Answers, EnquiryIn, EnquiryOut, Form
 from leads.documents import Lead
 from workflow import service as workflow_service
@@ -30,7 +30,7 @@ def form() -> Form:
 
 
 def faults(body: Answers, *, actor: Actor = ANYBODY) -> list[Fault]:
-    return service.faults_of_enquiry(body, also=captcha.faults(body.captcha))
+    return arriving.faults_of_enquiry(body, also=captcha.faults(body.captcha))
 
 
 @endpoint(
@@ -51,7 +51,7 @@ def create_enquiry(call: Call[EnquiryIn, None]) -> dict[str, Any]:
 
 def receive(body: EnquiryIn, *, request: HttpRequest, now: datetime, once: str | None) -> Lead:
     door = _door(request, body, now)
-    return service.receive(body, now=now, once=once, also=captcha.faults(body.captcha), door=door)
+    return arriving.receive(body, now=now, once=once, also=captcha.faults(body.captcha), door=door)
 
 
 def _door(request: HttpRequest, body: EnquiryIn, now: datetime) -> Callable[[], None]:

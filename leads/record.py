@@ -1,7 +1,7 @@
 """What every change of a lead has in common: derived values, the difference, the timeline, the next version."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -35,11 +35,20 @@ class Ask:
     workflow: Workflow
     now: datetime
     once: str | None = None
+    full: frozenset[str] = frozenset()  # stages that are known to have no room
 
     def after(self, lead: Lead) -> "Ask":
         """Never at or before the lead's last change, so that every version has a moment of its own."""
         earliest = lead.updated_at + timedelta(milliseconds=1)
-        return self if self.now >= earliest else Ask(self.actor, self.workflow, earliest, self.once)
+        return self if self.now >= earliest else replace(self, now=earliest)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a change: what it writes, and what the timeline says about it."""
+
+    values: dict[str, Any]
+    lines: list[Activity]
 
 
 def line(ask: Ask, kind: ActivityKind, body: str | None = None, /, **meta: Any) -> Activity:

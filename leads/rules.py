@@ -1,6 +1,6 @@
 """What may be done with a lead, besides moving it (`leads.gate`) and its tasks (`leads.tasks`)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -8,10 +8,11 @@ from typing import Any, Final, cast
 from lead_crm.access import Actor, Person
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed
-from leads.documents import CONTACTS, Address, Fields, Lead
+from leads.documents import CONTACTS, Address, Fields, Lead, Quantity
 from leads.gate import begin
 from leads.messages import ActivityIn, LeadIn
 from leads.record import Ask, changed, derived, line
+from leads.scoring import is_filled
 from workflow.rules import NotSetUp
 
 
@@ -54,8 +55,10 @@ def create(
     values = {name: getattr(body, name) for name in type(body).model_fields}
     values |= {"fields": fields, "center": center, "name": body.name or _joined(body)}
     values["priority"] = body.priority or _default_priority(ask)
+    values["address"] = _in_default_country(body.address, ask)
     if not values["name"]:
         faults.append(Fault("/name", "required", "Give a name, or a first_name or last_name."))
+    faults += _missing(values, ask.workflow.config.required)
     strangers = [] if center_faults else unknown_people(body.assigned_to, center, people)
     if faults := [*faults, *center_faults, *_choice_faults(values, ask), *strangers]:
         raise Invalid(faults)
@@ -109,9 +112,36 @@ def _default_priority(ask: Ask) -> str | None:
     return next((priority.key for priority in ask.workflow.config.priorities if priority.default), None)
 
 
+def _in_default_country(address: Address | None, ask: Ask) -> Address | None:
+    country = ask.workflow.config.default_country
+    if country is None or (address and address.country):
+        return address
+    return (address or Address()).changed(country=country)
+
+
+def _missing(values: dict[str, Any], names: Iterable[str]) -> list[Fault]:
+    """An address of which only the country is known, by default, is none."""
+    return [
+        Fault(f"/{name}", "required", f"Every lead here has {name}.") for name in names
+        if name in values and not is_filled(values[name])
+    ]  # fmt: skip
+
+
+def _quantity_faults(given: Quantity | dict[str, Any] | None, ask: Ask) -> list[Fault]:
+    quantity = Quantity.model_validate(given) if isinstance(given, dict) else given  # a patch is plain
+    allowed, faults = ask.workflow.config.quantity, []
+    if quantity and allowed.units and quantity.unit not in allowed.units:
+        detail = f"{quantity.unit} is not one of: {', '.join(allowed.units)}."
+        faults.append(Fault("/quantity/unit", "not_an_option", detail))
+    if quantity and len(quantity.amount.partition(".")[2]) > allowed.decimals:
+        detail = f"Write at most {allowed.decimals} decimals."
+        faults.append(Fault("/quantity/amount", "too_many_decimals", detail))
+    return faults
+
+
 def _choice_faults(values: dict[str, Any], ask: Ask) -> list[Fault]:
     """Of the attributes that are there: are they among the configured choices? (Where none are configured: any.)"""
-    config, faults = ask.workflow.config, []
+    config, faults = ask.workflow.config, _quantity_faults(values.get("quantity"), ask)
     for name, choices in (
         ("lead_type", config.lead_types), ("source", config.sources), ("priority", config.priorities)
     ):  # fmt: skip
@@ -148,9 +178,10 @@ def edit(lead: Lead, changes: dict[str, Any], ask: Ask) -> Lead:
         touched = {f"/fields/{key}" for key in changes.get("fields") or {}}
         missing = ask.workflow.values.missing(values["fields"], lead_type=lead_type)
         faults += [fault for fault in missing if fault.pointer in touched and fault not in faults]
-    touched_choices = {name: value for name, value in values.items() if name in ("priority", "tags")}
+    touched_choices = {name: value for name, value in values.items() if name in ("priority", "tags", "quantity")}
     if "source" in values or "lead_type" in values:
         touched_choices |= {"source": values.get("source", lead.source), "lead_type": lead_type}
+    faults += _missing(values, ask.workflow.config.required)
     if faults := [*faults, *_choice_faults(touched_choices, ask)]:
         raise Invalid(faults)
     if "next_follow_up_at" in values:

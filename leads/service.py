@@ -3,25 +3,30 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from lead_crm import directory, documents, mongo
-from lead_crm.access import Actor, public, system
+from lead_crm.access import Actor, system
 from lead_crm.documents import In
-from lead_crm.errors import Conflict, Fault, Invalid, Refused, Stale
-from leads import capture, duplicates, gate, placing, record, rules, seats, store, tasks, timeline
-from leads.capture import Answers, EnquiryIn
+from lead_crm.errors import Conflict, Fault, Invalid, Stale
+from leads import gate, life, placing, record, rules, seats, store, tasks, timeline
+from leads.automation import Automation
 from leads.documents import Lead, Task
-from leads.duplicates import Found
 from leads.gate import Move
-from leads.messages import ActivityIn, CompleteIn, KanbanMoveIn, LeadIn, TaskIn, TransitionIn
+from leads.life_messages import CloseIn, ConvertIn, HoldIn
+from leads.messages import (
+    ActivityIn,
+    CompleteIn,
+    KanbanMoveIn,
+    TaskIn,
+    TransitionIn,
+)
 from leads.record import Ask
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
-from workflow.policies import DuplicatePolicy
 from workflow.workflow import Workflow
 
 ATTEMPTS: Final = 100
@@ -30,90 +35,12 @@ Rule = Callable[[Lead, Ask], Lead]
 Changed = tuple[Lead, Workflow]
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """What became of somebody who came in; `attached`: a line on the timeline of a lead that there was already."""
-
-    lead: Lead
-    workflow: Workflow
-    duplicates: Sequence[Found] = ()
-    attached: bool = False
-
-
-def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
-    ask = Ask(actor, workflow_service.current(), now, once)
-    lead = rules.create(body, ask, directory.people(body.assigned_to))
-    return _entered(lead, ask, ask.workflow.config.duplicates.policy)
-
-
-def receive(
-    body: EnquiryIn, *, now: datetime, once: str | None, also: Sequence[Fault], door: Callable[[], None]
-) -> Lead:
-    """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
-    ask = Ask(_public(), workflow_service.current(), now, once)
-    came = capture.lead(body, ask, also)
-    door()
-    policies = ask.workflow.config.duplicates
-    entered = _entered(came, ask, policies.public or policies.policy)
-    return came.model_copy(update={"uid": entered.lead.uid}) if entered.attached else entered.lead
-
-
-def _public() -> Actor:
-    return public(directory.open_centers())
-
-
-def faults_of_enquiry(body: Answers, *, also: Sequence[Fault]) -> list[Fault]:
-    ask = Ask(_public(), workflow_service.current(), documents.now())
-    return _faults(lambda: capture.lead(body, ask, also))
-
-
-def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
-    """Inserted, unless the policy finds that it should not. Of two at once with the same mark the index lets one in;
-    the other looks again and finds it."""
-    alone = policy in ("reject", "attach")
-    if alone:
-        lead = lead.model_copy(update={"sole": list(duplicates.marks(lead, ask.workflow))})
-    for _ in range(ATTEMPTS):
-        found = [] if policy == "create" else duplicates.find(lead, ask.workflow)
-        with suppress(store.Doubled, rules.Archived, rules.Erased):
-            if found and alone:
-                return _instead(lead, found, ask, policy)
-            return Entered(_inserted(lead, ask.workflow), ask.workflow, found)
-    raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
-
-
-def _inserted(lead: Lead, workflow: Workflow) -> Lead:
-    try:
-        return store.insert(lead, workflow)
-    except store.AlreadyDone as done:
-        return done.lead
-
-
-def _instead(came: Lead, found: Sequence[Found], ask: Ask, policy: DuplicatePolicy) -> Entered:
-    if ask.once and (made := store.made_by(ask.once)):
-        return Entered(made, ask.workflow)
-    to = found if ask.actor.kind == "public" else duplicates.seen(found, ask.actor)
-    if policy == "reject" or not to:
-        raise duplicates.refused(found, ask.actor)
-    everywhere = system(directory.centers())
-    lead, workflow = _change(
-        to[0].uid, lambda lead, ask: rules.came_again(lead, came, ask), actor=ask.actor, now=ask.now, once=ask.once,
-        load=lambda: store.load(to[0].uid, actor=everywhere),
-    )  # fmt: skip
-    return Entered(lead, workflow, found, attached=True)
-
-
-def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:
-    ask = Ask(actor, workflow_service.current(), documents.now())
-    return _faults(lambda: rules.create(body, ask, directory.people(body.assigned_to)))
-
-
 def faults_of_edit(body: In, *, actor: Actor, uid: str) -> list[Fault]:
     lead, workflow = store.load(uid, actor=actor)
-    return _faults(lambda: rules.edit(lead, body.model_dump(), Ask(actor, workflow, documents.now())))
+    return faults_of(lambda: rules.edit(lead, body.model_dump(), Ask(actor, workflow, documents.now())))
 
 
-def _faults(attempt: Callable[[], object]) -> list[Fault]:
+def faults_of(attempt: Callable[[], object]) -> list[Fault]:
     try:
         attempt()
     except Invalid as refused:
@@ -122,7 +49,7 @@ def _faults(attempt: Callable[[], object]) -> list[Fault]:
 
 
 def edit(uid: str, changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None) -> Changed:
-    return _change(uid, lambda lead, ask: rules.edit(lead, changes, ask), actor=actor, now=now, if_match=if_match)
+    return change(uid, lambda lead, ask: rules.edit(lead, changes, ask), actor=actor, now=now, if_match=if_match)
 
 
 def transition(
@@ -133,7 +60,7 @@ def transition(
     def rule(lead: Lead, ask: Ask) -> Lead:
         return gate.move(lead, wish, ask, fields=rules.merged_fields(lead, body.fields, ask))
 
-    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def move_card(body: KanbanMoveIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
@@ -158,7 +85,7 @@ def move_card(body: KanbanMoveIn, *, actor: Actor, now: datetime, once: str | No
         neighbours.update(found)
         return lead, workflow
 
-    return _change(body.lead, rule, actor=actor, now=now, once=once, if_match=if_match, load=load)
+    return change(body.lead, rule, actor=actor, now=now, once=once, if_match=if_match, load=load)
 
 
 def assign(
@@ -171,25 +98,62 @@ def assign(
         _known(people, lead.center)
         return rules.assign(lead, people, ask)
 
-    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def archive(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None = None) -> Changed:
-    return _change(uid, rules.archive, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rules.archive, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def restore(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None) -> Changed:
-    return _change(uid, rules.restore, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rules.restore, actor=actor, now=now, once=once, if_match=if_match)
 
 
-def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None) -> Task:
+def convert(
+    uid: str, body: ConvertIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    return change(
+        uid, lambda lead, ask: life.convert(lead, body, ask), actor=actor, now=now, once=once, if_match=if_match
+    )
+
+
+def close(uid: str, body: CloseIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
+    return change(
+        uid, lambda lead, ask: life.close(lead, body, ask), actor=actor, now=now, once=once, if_match=if_match
+    )
+
+
+def reopen(
+    uid: str, note: str | None, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    return change(
+        uid, lambda lead, ask: life.reopen(lead, note, ask), actor=actor, now=now, once=once, if_match=if_match
+    )
+
+
+def hold(uid: str, body: HoldIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
+    return change(uid, lambda lead, ask: life.hold(lead, body, ask), actor=actor, now=now, once=once, if_match=if_match)
+
+
+def resume(
+    uid: str, note: str | None, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    return change(
+        uid, lambda lead, ask: life.resume(lead, note, ask), actor=actor, now=now, once=once, if_match=if_match
+    )
+
+
+def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None) -> tuple[Task, Automation]:
+    automation = Automation()
+
     def rule(lead: Lead, ask: Ask) -> Lead:
         if body.assigned_to:
             _known([body.assigned_to], lead.center)
-        return tasks.add(lead, body, ask)
+        automation.begin()
+        return tasks.add(lead, body, ask, automation)
 
-    lead, _ = _change(uid, rule, actor=actor, now=now, once=once)
-    return tasks.find(lead, _made(lead, once)) if once else lead.tasks[-1]
+    lead, _ = _with_moves(uid, rule, actor=actor, now=now, once=once)
+    return tasks.find(lead, _made(lead, once) if once else automation.added), automation
 
 
 def _made(lead: Lead, once: str) -> str:
@@ -204,23 +168,38 @@ def edit_task(
             _known([changes["assigned_to"]], lead.center)
         return tasks.edit(lead, task, changes, ask)
 
-    return tasks.find(_change(uid, rule, actor=actor, now=now, if_match=if_match)[0], task)
+    return tasks.find(change(uid, rule, actor=actor, now=now, if_match=if_match)[0], task)
 
 
 def complete_task(
     uid: str, task: str, body: CompleteIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
-) -> Changed:
-    def rule(lead: Lead, ask: Ask) -> Lead:
-        return tasks.complete(lead, task, body, ask)
+) -> tuple[Changed, Automation]:
+    automation = Automation()
 
-    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        if body.next_task and body.next_task.assigned_to:
+            _known([body.next_task.assigned_to], lead.center, "/next_task/assigned_to")
+        automation.begin()
+        return tasks.complete(lead, task, body, ask, automation)
+
+    return _with_moves(uid, rule, actor=actor, now=now, once=once, if_match=if_match), automation
+
+
+def _with_moves(uid: str, rule: Rule, **how: Any) -> Changed:
+    """A stage that turns out to have no room stops the automatic move, not what it follows from."""
+    full: frozenset[str] = frozenset()
+    while True:
+        try:
+            return change(uid, lambda lead, ask: rule(lead, replace(ask, full=full)), **how)  # noqa: B023
+        except gate.NoRoom as refused:
+            full |= {refused.stage}
 
 
 def reopen_task(uid: str, task: str, *, actor: Actor, now: datetime, once: str | None, if_match: int | None) -> Changed:
     def rule(lead: Lead, ask: Ask) -> Lead:
         return tasks.reopen(lead, task, ask)
 
-    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def cancel_task(
@@ -229,11 +208,11 @@ def cancel_task(
     def rule(lead: Lead, ask: Ask) -> Lead:
         return tasks.cancel(lead, task, notes, ask)
 
-    return _change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+    return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> dict[str, Any]:
-    lead, _ = _change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
+    lead, _ = change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
     made = _made(lead, once) if once else lead.activities[-1].uid
     return timeline.activity(lead, made)
 
@@ -245,12 +224,12 @@ def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
     return gate.moves(lead, Ask(actor, workflow, now), full)
 
 
-def _known(uids: Sequence[str], center: str) -> None:
-    if faults := rules.unknown_people(uids, center, directory.people(uids)):
+def _known(uids: Sequence[str], center: str, pointer: str = "/assigned_to") -> None:
+    if faults := rules.unknown_people(uids, center, directory.people(uids), pointer):
         raise Invalid(faults)
 
 
-def _change(
+def change(
     uid: str,
     rule: Rule,
     *,
@@ -293,9 +272,7 @@ def _room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManag
     enters = (moved or restored) and after.status != "archived" and not forced
     if stage is None or stage.wip_limit is None or not enters:
         return nullcontext()
-    against = gate.no_room(stage)
-    refused = Refused(f"{after.uid} may not move to {stage.uid}: {against['detail']}", refusals=[against])
-    return seats.reserved(stage, lead=after.uid, center=after.center, refused=refused)
+    return seats.reserved(stage, lead=after.uid, center=after.center, refused=gate.NoRoom(after.uid, stage))
 
 
 class StageHasLeads(Conflict):
@@ -337,4 +314,4 @@ def _evacuate(lead: str, stage: str, move_to: str, *, actor: Actor, now: datetim
     def rule(found: Lead, ask: Ask) -> Lead:
         return gate.evacuate(found, wish, ask) if found.current_stage == stage else found
 
-    _change(lead, rule, actor=actor, now=now)
+    change(lead, rule, actor=actor, now=now)

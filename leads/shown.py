@@ -15,6 +15,9 @@ from workflow.workflow import Workflow
 Row = dict[str, Any]
 
 HOT: Final = 70
+CONTACTABLE: Final = (
+    "uid", "name", "email", "phone", "company", "center", "current_stage", "score", "assigned_to",
+)  # fmt: skip
 HIDDEN: Final = personal.EMPTY | {"closed_reason": None, "score_reasons": []}
 COMPUTED: Final = frozenset({
     "full_name", "is_hot", "days_since_created", "days_since_last_contact", "days_in_stage", "overdue_tasks",
@@ -85,6 +88,12 @@ def activities(rows: list[Row], actor: Actor) -> list[Row]:
 
 def history(rows: list[Row], actor: Actor) -> list[Row]:
     return rows if actor.may("lead.pii") else [row | {"note": None, "reason": None} for row in rows]
+
+
+def contactable(row: Row, *, actor: Actor) -> Row:
+    """As much of a lead as doing a task for it needs."""
+    kept = {name: row[name] for name in CONTACTABLE}
+    return kept if actor.may("lead.pii") else kept | {name: HIDDEN[name] for name in CONTACTABLE if name in HIDDEN}
 
 
 def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:

@@ -1,14 +1,16 @@
 """The tasks of a lead: made, changed, completed, reopened, cancelled."""
 
+from datetime import timedelta
 from typing import Any, Final, cast
 
 from lead_crm.documents import new_uid
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound
+from leads.automation import Automation, Draft
 from leads.documents import Fields, Lead, Task
 from leads.messages import CompleteIn, TaskIn
 from leads.record import Ask, changed, line
 from leads.rules import contacted, living
-from workflow.documents import TaskKind
+from workflow.task_kinds import NextTask, Outcome, TaskKind
 
 MOST: Final = 500
 
@@ -24,26 +26,34 @@ def find(lead: Lead, uid: str) -> Task:
     raise NotFound(f"{lead.uid} has no task {uid}.")
 
 
-def add(lead: Lead, body: TaskIn, ask: Ask) -> Lead:
+def add(lead: Lead, body: TaskIn, ask: Ask, automation: Automation | None = None) -> Lead:
     living(lead)
     kind = _kind(body.kind, ask)
+    ask = ask.after(lead)
+    draft = Draft(lead, ask, automation or Automation())
+    task = _made(lead, body, kind, ask)
+    draft.automation.added = task.uid
+    draft.does([line(ask, "task", f"Added: {task.title}", task=task.uid, status="pending")], tasks=[*lead.tasks, task])
+    if kind.on_schedule:
+        draft.moves(kind.on_schedule.move_to, f"{kind.label} scheduled")
+    return draft.written(made=task.uid)
+
+
+def _made(lead: Lead, body: TaskIn, kind: TaskKind, ask: Ask) -> Task:
     if len(lead.tasks) >= MOST:
         raise Conflict(f"A lead has at most {MOST} tasks.", code="too_many_tasks")
-    ask = ask.after(lead)
-    task = Task(
+    return Task(
         uid=new_uid(), kind=kind.key, title=body.title or kind.label, required=body.required, due_at=body.due_at,
         assigned_to=body.assigned_to, fields=_fields(kind, body.fields, {}, ask), stage=lead.current_stage,
         created_at=ask.now, created_by=ask.actor.uid,
     )  # fmt: skip
-    said = line(ask, "task", f"Added: {task.title}", task=task.uid, status="pending")
-    return changed(lead, ask, [said], tasks=[*lead.tasks, task], made=task.uid)
 
 
-def _kind(key: str, ask: Ask) -> TaskKind:
+def _kind(key: str, ask: Ask, pointer: str = "/kind") -> TaskKind:
     kind = ask.workflow.task_kinds.get(key)
     if kind is None:
         known = ", ".join(ask.workflow.task_kinds) or "none are configured"
-        raise Invalid([Fault("/kind", "not_an_option", f"There is no task kind {key}. There are: {known}.")])
+        raise Invalid([Fault(pointer, "not_an_option", f"There is no task kind {key}. There are: {known}.")])
     return kind
 
 
@@ -74,7 +84,8 @@ def edit(lead: Lead, uid: str, changes: dict[str, Any], ask: Ask) -> Lead:
     return changed(lead, ask, [said], tasks=_with(lead, task, **different))
 
 
-def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask) -> Lead:
+def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Automation | None = None) -> Lead:
+    """The fact is recorded, whatever the gate says to what follows from it."""
     living(lead)
     task = find(lead, uid)
     ask.actor.require(f"task.complete:{task.kind}")
@@ -83,17 +94,57 @@ def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask) -> Lead:
     if task.status == "cancelled":
         raise TaskClosed
     ask = ask.after(lead)
-    values = _completion(task, body, ask)
-    said = line(ask, "task", f"Completed: {task.title}", task=uid, status="completed", outcome=body.outcome)
-    return changed(
-        lead, ask, [said], tasks=_with(lead, task, **values), **contacted(lead, task.kind, values["completed_at"])
-    )
+    kind = ask.workflow.task_kinds.get(task.kind) or TaskKind(key=task.kind, label=task.title)  # it may be gone since
+    outcome = _outcome(kind, body)
+    values = _completion(task, kind, outcome, body, ask)
+    draft = Draft(lead, ask, automation or Automation())
+    said = line(ask, "task", f"Completed: {task.title}", task=uid, status="completed", outcome=values["outcome"])
+    contact = contacted(lead, kind.counts_as or kind.key, values["completed_at"])
+    draft.does([said], tasks=_with(lead, task, **values), **contact, **_shared(lead, values["fields"], ask))
+    if outcome and outcome.move_to:
+        draft.moves(outcome.move_to, outcome.label)
+    if wanted := body.next_task or _foreseen(outcome, ask):
+        _next(draft, wanted)
+    return draft.written()
 
 
-def _completion(task: Task, body: CompleteIn, ask: Ask) -> dict[str, Any]:
-    """What completing asks for, every fault at once. A kind may have left the config since the task was made."""
-    kind = ask.workflow.task_kinds.get(task.kind) or TaskKind(key=task.kind, label=task.title)
-    faults = _outcome_faults(kind, body)
+def _shared(lead: Lead, fields: Fields, ask: Ask) -> dict[str, Any]:
+    """What a task asks for and the lead has too (a key of the same name) is written to the lead as well."""
+    shared = {key: value for key, value in fields.items() if key in ask.workflow.field_keys}
+    if not shared:
+        return {}
+    converted, faults = ask.workflow.values.convert(shared, lead_type=lead.lead_type, current=lead.fields)
+    if faults:
+        raise Invalid(faults)
+    return {"fields": converted}
+
+
+def _foreseen(outcome: Outcome | None, ask: Ask) -> TaskIn | None:
+    if outcome is None or outcome.next_task is None:
+        return None
+    wanted: NextTask = outcome.next_task
+    due = None if wanted.due_in_days is None else ask.now + timedelta(days=wanted.due_in_days)
+    return TaskIn(kind=wanted.kind, due_at=due)
+
+
+def _next(draft: Draft, wanted: TaskIn) -> None:
+    """It stays with whoever holds the lead, and may itself move the lead."""
+    kind, lead = _kind(wanted.kind, draft.ask, "/next_task/kind"), draft.lead
+    holder = wanted.assigned_to or next(iter(lead.assigned_to), None)
+    draft.adds(_made(lead, wanted.model_copy(update={"assigned_to": holder}), kind, draft.ask))
+    if kind.on_schedule:
+        draft.moves(kind.on_schedule.move_to, f"{kind.label} scheduled")
+
+
+def _outcome(kind: TaskKind, body: CompleteIn) -> Outcome | None:
+    if body.outcome is None:
+        return next((outcome for outcome in kind.outcomes if outcome.default), None)
+    return next((outcome for outcome in kind.outcomes if outcome.key == body.outcome), None)
+
+
+def _completion(task: Task, kind: TaskKind, outcome: Outcome | None, body: CompleteIn, ask: Ask) -> dict[str, Any]:
+    """What completing asks for, every fault at once."""
+    faults = _outcome_faults(kind, outcome, body)
     fields = task.fields
     if values := ask.workflow.completions.get(kind.key):
         filled, wrong = values.convert(body.fields, lead_type=None, current=task.fields)
@@ -105,19 +156,16 @@ def _completion(task: Task, body: CompleteIn, ask: Ask) -> dict[str, Any]:
         raise Invalid(faults)
     return {
         "status": "completed", "completed_at": body.completed_at or ask.now, "completed_by": ask.actor.uid,
-        "outcome": body.outcome, "notes": body.notes or task.notes, "fields": fields,
+        "outcome": outcome and outcome.key, "notes": body.notes or task.notes, "fields": fields,
     }  # fmt: skip
 
 
-def _outcome_faults(kind: TaskKind, body: CompleteIn) -> list[Fault]:
-    outcomes = {outcome.key: outcome for outcome in kind.outcomes}
-    if body.outcome is None:
-        return []
-    if body.outcome not in outcomes:
-        known = ", ".join(outcomes) or "none are configured"
+def _outcome_faults(kind: TaskKind, outcome: Outcome | None, body: CompleteIn) -> list[Fault]:
+    if body.outcome is not None and outcome is None:
+        known = ", ".join(one.key for one in kind.outcomes) or "none are configured"
         return [Fault("/outcome", "not_an_option", f"{body.outcome} is not an outcome of {kind.key}: {known}.")]
-    if outcomes[body.outcome].note_required and not body.notes:
-        return [Fault("/notes", "required", f"The outcome {body.outcome} needs notes.")]
+    if outcome and outcome.note_required and not body.notes:
+        return [Fault("/notes", "required", f"The outcome {outcome.key} needs notes.")]
     return []
 
 

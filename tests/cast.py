@@ -51,6 +51,16 @@ class Cast:
         return self._member("tom", ["trainer"], [NORTH])
 
     @cached_property
+    def nora(self) -> CheckedClient:
+        """A counsellor: sees all leads of her centre."""
+        return self._member("nora", ["counsellor"], [NORTH])
+
+    @cached_property
+    def sam(self) -> CheckedClient:
+        """A counsellor of the other centre."""
+        return self._member("sam", ["counsellor"], [SOUTH])
+
+    @cached_property
     def nobody(self) -> CheckedClient:
         return CheckedClient()
 

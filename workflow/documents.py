@@ -23,6 +23,7 @@ from lead_crm.documents import (
 from workflow.fields import FieldDefinition
 from workflow.policies import Capture, Duplicates, Retention, RoleDefinition
 from workflow.scoring import Scoring
+from workflow.task_kinds import Choice, TaskKind
 
 StageKind = Literal["open", "won", "lost"]
 Order = Annotated[int, Field(ge=0, le=100_000)]
@@ -49,11 +50,6 @@ class LeadNumber(Model):
     period: Literal["month", "year", "none"] = "month"
 
 
-class Choice(Model):
-    key: Key
-    label: Line
-
-
 class Source(Choice):
     lead_types: Annotated[list[Key], Field(max_length=50)] = Field(
         default=[], description="Offered for these lead types only; empty: for all."
@@ -64,13 +60,13 @@ class Priority(Choice):
     default: bool = False
 
 
-class Outcome(Choice):
-    note_required: bool = False
+class Quantities(Model):
+    """How much is traded, in what."""
 
-
-class TaskKind(Choice):
-    fields: Annotated[list[FieldDefinition], Field(max_length=50)] = []
-    outcomes: Annotated[list[Outcome], Field(max_length=50)] = []
+    units: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=20)]], Field(max_length=50)] = (
+        Field(default=[], description="The units there are; empty: any.")
+    )
+    decimals: Annotated[int, Field(ge=0, le=6)] = 6
 
 
 class Temperature(Model):
@@ -94,6 +90,14 @@ class Settings(Model):
     variables: Annotated[list[FieldDefinition], Field(max_length=200)] = []
     task_kinds: Annotated[list[TaskKind], Field(max_length=50)] = []
     close_reasons: Annotated[list[Choice], Field(max_length=100)] = []
+    required: Annotated[list[Key], Field(max_length=50)] = Field(
+        default=[], description="Attributes that every lead must have, besides its name and the required custom fields."
+    )
+    quantity: Quantities = Quantities()
+    default_country: Line | None = Field(default=None, description="Of addresses that name none.")
+    next_step_required: bool = Field(
+        default=False, description="Open leads may not move on without a pending task or a follow-up date."
+    )
     scoring: Scoring = Scoring()
     temperature: Temperature | None = Temperature()
     default_sort: Annotated[str, StringConstraints(pattern=r"^-?[a-z_.0-9]{1,80}$")] = "-created_at"

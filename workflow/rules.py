@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from lead_crm.access import PERMISSIONS, ROLES, Actor, covers
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotAllowed, NotFound
-from workflow.documents import Choice, Config, Settings, Stage, StageIn
+from workflow.documents import Config, Settings, Stage, StageIn
 from workflow.fields import check_definitions
 from workflow.policies import RoleDefinition
 from workflow.scoring import FilledRule, SourceRule, ValueRule
+from workflow.task_kinds import Choice, TaskKind
 from workflow.workflow import Workflow
 
 RESERVED: Final = frozenset({"move", "reorder"})
@@ -68,7 +69,10 @@ def config_faults(workflow: Workflow) -> list[Fault]:
         faults += _unknown(f"/variables/{i}/lead_types", field.lead_types, types, "lead type")
     for i, kind in enumerate(config.task_kinds):
         faults += [_in_task_kind(i, fault) for fault in check_definitions(kind.fields)]
-        faults += [f.under(f"/task_kinds/{i}") for f in _repeated("outcomes", kind.outcomes)]
+        faults += [
+            f.under(f"/task_kinds/{i}") for f in (*_repeated("outcomes", kind.outcomes), *_chain(workflow, kind))
+        ]
+    faults += _unknown("/required", config.required, ATTRIBUTES, "attribute")
     if sum(priority.default for priority in config.priorities) > 1:
         faults.append(Fault("/priorities", "two_defaults", "At most one priority can be the default."))
     if config.temperature and config.temperature.hot_days > config.temperature.warm_days:
@@ -143,6 +147,25 @@ def may_define(old: Iterable[RoleDefinition], new: Iterable[RoleDefinition], act
             )
         if WIDTH[role.scope] > widest:
             raise NotAllowed(f"You cannot grant the scope {role.scope}: it is wider than your own.")
+
+
+def _chain(workflow: Workflow, kind: TaskKind) -> Iterator[Fault]:
+    """Whatever follows by itself must exist."""
+    if kind.on_schedule:
+        yield from _no_stage(workflow, "/on_schedule/move_to", kind.on_schedule.move_to)
+    for i, outcome in enumerate(kind.outcomes):
+        if outcome.move_to:
+            yield from _no_stage(workflow, f"/outcomes/{i}/move_to", outcome.move_to)
+        if outcome.next_task and outcome.next_task.kind not in workflow.task_kinds:
+            at, name = f"/outcomes/{i}/next_task/kind", outcome.next_task.kind
+            yield Fault(at, "unknown_task_kind", f"There is no task kind {name}.")
+    if sum(outcome.default for outcome in kind.outcomes) > 1:
+        yield Fault("/outcomes", "two_defaults", "At most one outcome can be the default.")
+
+
+def _no_stage(workflow: Workflow, pointer: str, uid: str) -> Iterator[Fault]:
+    if uid not in workflow.by_uid:
+        yield Fault(pointer, "unknown_stage", f"There is no stage {uid}.")
 
 
 def _in_task_kind(i: int, fault: Fault) -> Fault:
@@ -322,7 +345,16 @@ def drop_stage(workflow: Workflow, uid: str, *, keep: bool = False, now: datetim
         )
         for stage in workflow.stages if uid in stage.allowed_next_stages
     ]  # fmt: skip
-    return workflow.using(config=_next(workflow, now), stages=pointing, without=None if keep else uid)
+    kinds = [_without(kind, uid) for kind in workflow.config.task_kinds]
+    return workflow.using(config=_next(workflow, now, task_kinds=kinds), stages=pointing, without=None if keep else uid)
+
+
+def _without(kind: TaskKind, stage: str) -> TaskKind:
+    """No task moves a lead into a stage that is gone."""
+    return kind.changed(
+        on_schedule=None if kind.on_schedule and kind.on_schedule.move_to == stage else kind.on_schedule,
+        outcomes=[one.changed(move_to=None) if one.move_to == stage else one for one in kind.outcomes],
+    )
 
 
 def reorder(workflow: Workflow, order: Sequence[str], *, now: datetime) -> Workflow:

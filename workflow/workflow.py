@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from functools import cached_property
 
-from workflow.documents import Config, Stage, TaskKind
+from workflow.documents import Config, Stage
 from workflow.fields import FieldDefinition
+from workflow.task_kinds import TaskKind
 from workflow.values import FieldValues
 
 # What is chosen or counted. Into all other fields anything can be written (a user's too: nobody asks who that is).

@@ -6,7 +6,7 @@ import pytest
 from django.test import override_settings
 
 from lead_crm import mongo
-from leads import duplicates, service, store
+from leads import arriving, duplicates, service, store
 from tests.api.steps import at_once, listed, read, statuses, twin, uids
 from tests.cast import NORTH, SOUTH, Cast, lead
 from tests.contract import CheckedClient
@@ -153,7 +153,7 @@ class TestReject:
             looked.append(asked)
             return [] if len(looked) == 1 else find(*asked)
 
-        monkeypatch.setattr(service.duplicates, "find", too_early)
+        monkeypatch.setattr(arriving.duplicates, "find", too_early)
         refused = post(cast.alice)
         assert (refused.status_code, refused.json()["lead"], len(looked)) == (409, first["uid"], 2)
         monkeypatch.undo()

@@ -306,7 +306,7 @@ class TestErrors:
 
         form = opened_page().filled() | {"name": "Ada", "email": "ada@b.example"}
         with monkeypatch.context() as patched:
-            patched.setattr(public_api.service, "receive", away)
+            patched.setattr(public_api.arriving, "receive", away)
             response = submit(form)
             assert response.status_code == status
             assert page(response).all("a") == [{"href": "/enquiry/"}]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lead_crm import mongo
-from leads import service
+from leads import arriving
 from tests.api.steps import at_once, found, listed, read, ready, statuses, twin
 from tests.cast import Cast, lead
 from tests.contract import CheckedClient
@@ -89,7 +89,7 @@ def test_a_failure_of_ours_is_not_kept(cast: Cast, monkeypatch: pytest.MonkeyPat
         raise RuntimeError("a defect")
 
     with monkeypatch.context() as patched:
-        patched.setattr(service, "create", broken)
+        patched.setattr(arriving, "create", broken)
         raw = cast.alice.client.post(
             "/api/leads/", ADA, content_type="application/json",
             headers={"Authorization": f"Bearer {cast.alice.token}", "Idempotency-Key": "k1"},

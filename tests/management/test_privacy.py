@@ -57,7 +57,7 @@ def long_life(cast: Cast) -> str:
     at = f"/api/leads/{made['uid']}/"
     for number in range(25):
         body = {"body": f"{MARK} {number}", "meta": {"who": MARK}}
-        answered(alice.post(f"{at}activities/", body, Idempotency_Key=f"note {number}"), 201)
+        answered(alice.post(f"{at}activities/", body, Idempotency_Key=f"note-{number}"), 201)
     for number in range(25):
         to = EVERY_STAGE[(number + 1) % 6]
         answered(go(alice, made["uid"], to, note=MARK, reason=MARK))

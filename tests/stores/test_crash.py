@@ -24,7 +24,7 @@ from pymongo.errors import PyMongoError
 from lead_crm import directory, mongo
 from lead_crm.access import system
 from lead_crm.documents import now
-from leads import service
+from leads import arriving
 from leads.messages import LeadIn
 from management import setup
 
@@ -33,7 +33,7 @@ actor = system(directory.centers())
 while True:
     body = LeadIn(name="Ada", fields={"budget": "1"})
     try:
-        lead = service.create(body, actor=actor, now=now(), once=None).lead
+        lead = arriving.create(body, actor=actor, now=now(), once=None).lead
     except PyMongoError as error:
         print(json.dumps({"failed": type(error).__name__}), flush=True)
     else:

@@ -1,0 +1,97 @@
+"""How leads come in, by hand or through the public form: checked, compared with those there are, inserted."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from lead_crm import directory, documents
+from lead_crm.access import Actor, public, system
+from lead_crm.errors import Conflict, Fault
+from leads import capture, duplicates, rules, service, store
+from leads.capture import Answers, EnquiryIn
+from leads.documents import Lead
+from leads.duplicates import Found
+from leads.messages import LeadIn
+from leads.record import Ask
+from workflow import service as workflow_service
+from workflow.policies import DuplicatePolicy
+from workflow.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of somebody who came in; `attached`: a line on the timeline of a lead that there was already."""
+
+    lead: Lead
+    workflow: Workflow
+    duplicates: Sequence[Found] = ()
+    attached: bool = False
+
+
+def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
+    ask = Ask(actor, workflow_service.current(), now, once)
+    lead = rules.create(body, ask, directory.people(body.assigned_to))
+    return _entered(lead, ask, ask.workflow.config.duplicates.policy)
+
+
+def receive(
+    body: EnquiryIn, *, now: datetime, once: str | None, also: Sequence[Fault], door: Callable[[], None]
+) -> Lead:
+    """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
+    ask = Ask(_public(), workflow_service.current(), now, once)
+    came = capture.lead(body, ask, also)
+    door()
+    policies = ask.workflow.config.duplicates
+    entered = _entered(came, ask, policies.public or policies.policy)
+    return came.model_copy(update={"uid": entered.lead.uid}) if entered.attached else entered.lead
+
+
+def _public() -> Actor:
+    return public(directory.open_centers())
+
+
+def faults_of_enquiry(body: Answers, *, also: Sequence[Fault]) -> list[Fault]:
+    ask = Ask(_public(), workflow_service.current(), documents.now())
+    return service.faults_of(lambda: capture.lead(body, ask, also))
+
+
+def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
+    """Inserted, unless the policy finds that it should not. Of two at once with the same mark the index lets one in;
+    the other looks again and finds it."""
+    alone = policy in ("reject", "attach")
+    if alone:
+        lead = lead.model_copy(update={"sole": list(duplicates.marks(lead, ask.workflow))})
+    for _ in range(service.ATTEMPTS):
+        found = [] if policy == "create" else duplicates.find(lead, ask.workflow)
+        with suppress(store.Doubled, rules.Archived, rules.Erased):
+            if found and alone:
+                return _instead(lead, found, ask, policy)
+            return Entered(_inserted(lead, ask.workflow), ask.workflow, found)
+    raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
+
+
+def _inserted(lead: Lead, workflow: Workflow) -> Lead:
+    try:
+        return store.insert(lead, workflow)
+    except store.AlreadyDone as done:
+        return done.lead
+
+
+def _instead(came: Lead, found: Sequence[Found], ask: Ask, policy: DuplicatePolicy) -> Entered:
+    if ask.once and (made := store.made_by(ask.once)):
+        return Entered(made, ask.workflow)
+    to = found if ask.actor.kind == "public" else duplicates.seen(found, ask.actor)
+    if policy == "reject" or not to:
+        raise duplicates.refused(found, ask.actor)
+    everywhere = system(directory.centers())
+    lead, workflow = service.change(
+        to[0].uid, lambda lead, ask: rules.came_again(lead, came, ask), actor=ask.actor, now=ask.now, once=ask.once,
+        load=lambda: store.load(to[0].uid, actor=everywhere),
+    )  # fmt: skip
+    return Entered(lead, workflow, found, attached=True)
+
+
+def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:
+    ask = Ask(actor, workflow_service.current(), documents.now())
+    return service.faults_of(lambda: rules.create(body, ask, directory.people(body.assigned_to)))

@@ -1,0 +1,151 @@
+"""The work list: whose, what kind, by when; in the order of due times, page by page."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lead_crm.documents import now
+from tests.api.steps import codes, listed, twin, walked
+from tests.cast import Cast, lead
+from tests.contract import CheckedClient
+from tests.stores.commands import explained, indexes, noted, stages
+
+LIST = "/api/tasks/"
+
+
+def task(client: CheckedClient, uid: str, *, kind: str = "call", days: float | None = 1, **values: object) -> str:
+    due = {} if days is None else {"due_at": (now() + timedelta(days=days)).isoformat()}
+    response = client.post(f"/api/leads/{uid}/tasks/", {"kind": kind, **due, **values})
+    assert response.status_code == 201, response.content
+    return str(response.json()["uid"])
+
+
+def bare(client: CheckedClient, **values: object) -> str:
+    """A lead without the task that its first stage makes."""
+    made = lead(client, **values)
+    for one in made["tasks"]:  # type: ignore[attr-defined]
+        client.post(f"/api/leads/{made['uid']}/tasks/{one['uid']}/complete/", {})
+    return str(made["uid"])
+
+
+def seen(client: CheckedClient, query: str = "") -> list[str]:
+    return [row["uid"] for row in walked(client, f"{LIST}?{query}")]
+
+
+@pytest.fixture
+def uid(cast: Cast) -> str:
+    return bare(cast.alice)
+
+
+def test_the_earliest_come_first_and_those_without_a_time_last(cast: Cast, uid: str) -> None:
+    other = bare(cast.alice)
+    days = [3, None, 1, 2, None, -1]
+    made = {d: task(cast.alice, uid if n % 2 else other, days=d) for n, d in enumerate(days) if d is not None}
+    open_ended = {task(cast.alice, uid, days=None), task(cast.alice, other, days=None)}
+    told = seen(cast.alice)
+    assert told[:4] == [made[-1], made[1], made[2], made[3]]
+    assert set(told[4:]) == open_ended
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 200])
+def test_pages_show_every_task_once_and_in_order(cast: Cast, limit: int) -> None:
+    leads = [bare(cast.alice) for _ in range(4)] + [bare(cast.root, center="south") for _ in range(2)]
+    made = []
+    for n in range(18):
+        days = [5, 1, 5, None, 2, 5][n % 6]
+        made.append(task(cast.root, leads[n % 6], days=days))
+        made.append(task(cast.root, leads[n % 6], days=None if n % 3 else n / 10 + 0.1))
+    told = walked(cast.root, f"{LIST}?limit={limit}")
+    assert sorted(row["uid"] for row in told) == sorted(made)
+    due = [row["due_at"] or "9999" for row in told]
+    assert due == sorted(due)
+
+
+def test_closed_tasks_leave_the_list(cast: Cast, uid: str) -> None:
+    one, other, third = (task(cast.alice, uid) for _ in range(3))
+    cast.alice.post(f"/api/leads/{uid}/tasks/{one}/complete/", {})
+    cast.alice.post(f"/api/leads/{uid}/tasks/{other}/cancel/", {})
+    assert seen(cast.alice) == [third]
+    assert seen(cast.alice, f"lead={uid}&status=cancelled") == [other]
+    assert codes(cast.alice.get(f"{LIST}?status=completed")) == {("/status", "needs_lead")}
+
+
+def test_mine_are_those_given_to_me_and_those_of_nobody_on_my_leads(cast: Cast) -> None:
+    own = bare(cast.bob, assigned_to=[cast.bob.uid])
+    shared = bare(cast.alice)
+    given = task(cast.alice, shared, days=1, assigned_to=cast.bob.uid)
+    nobodys = task(cast.alice, own, days=2)
+    carols = task(cast.alice, own, days=3, assigned_to=cast.carol.uid)
+    assert seen(cast.bob, "mine=true") == [given, nobodys]
+    assert seen(cast.alice, f"assigned_to={cast.carol.uid}") == [carols]
+    assert seen(cast.alice, "mine=true") == []
+    assert seen(cast.bob) == [given, nobodys, carols]
+
+
+def test_agents_see_no_tasks_of_their_colleagues_leads(cast: Cast) -> None:
+    hers = bare(cast.alice, assigned_to=[cast.carol.uid])
+    made = task(cast.alice, hers)
+    secret = task(cast.alice, hers, assigned_to=cast.bob.uid)
+    assert seen(cast.carol) == [made, secret]
+    assert seen(cast.bob) == seen(cast.bob, "mine=true") == []
+    assert seen(cast.charlie) == seen(cast.charlie, "center=north") == []
+    assert cast.charlie.get(f"{LIST}?lead={hers}").status_code == 404
+
+
+def test_by_kind_and_by_day(cast: Cast, uid: str) -> None:
+    call, visit = task(cast.alice, uid, days=1), task(cast.alice, uid, kind="visit", days=2)
+    late = task(cast.alice, uid, days=-2)
+    day = (now() + timedelta(days=2)).date()
+    assert seen(cast.alice, "kind=visit") == [visit]
+    assert seen(cast.alice, f"due_from={day}&due_to={day}") == [visit]
+    assert seen(cast.alice, "overdue=true") == [late]
+    assert seen(cast.alice, "overdue=false") == [call, visit]
+    assert seen(cast.alice, "kind=call&overdue=true") == [late]
+    assert [row["overdue"] for row in walked(cast.alice, LIST)] == [True, False, False]
+
+
+def test_a_task_says_whom_it_is_for(cast: Cast) -> None:
+    uid = bare(cast.alice, email="ada@example.com")
+    task(cast.alice, uid)
+    shown: dict[str, Any] = listed(cast.alice, path=LIST)["results"][0]["lead"]
+    assert (shown["uid"], shown["name"], shown["email"]) == (uid, "Ada Lovelace", "ada@example.com")
+
+
+def test_a_trainer_sees_own_tasks_without_what_is_personal(cast: Cast) -> None:
+    uid = bare(cast.alice, email="ada@example.com")
+    task(cast.alice, uid)
+    his = task(cast.alice, uid, kind="visit", assigned_to=cast.tom.uid)
+    (row,) = walked(cast.tom, LIST)
+    assert (row["uid"], row["lead"]["email"]) == (his, None)
+
+
+def test_reassigning_the_lead_takes_its_tasks_along(cast: Cast) -> None:
+    uid = bare(cast.alice, assigned_to=[cast.bob.uid])
+    made = task(cast.alice, uid)
+    cast.alice.post(f"/api/leads/{uid}/assign/", {"assigned_to": cast.carol.uid})
+    assert (seen(cast.bob, "mine=true"), seen(cast.carol, "mine=true")) == ([], [made])
+
+
+def test_archived_leads_leave_the_list(cast: Cast, uid: str) -> None:
+    task(cast.alice, uid)
+    cast.alice.delete(f"/api/leads/{uid}/")
+    assert seen(cast.alice) == []
+
+
+@pytest.mark.parametrize("query", ["", "mine=true", "kind=call", "overdue=true", "assigned_to=bob"])
+def test_every_page_walks_along_its_index(cast: Cast, uid: str, query: str) -> None:
+    for days in range(6):
+        task(cast.alice, uid, days=days)
+        task(cast.bob, bare(cast.bob), days=days)
+    for client in (cast.root, cast.alice, cast.bob):
+        following = twin(client).get(f"{LIST}?limit=2&{query}").json()["next"]
+        for address in filter(None, (f"{LIST}?limit=2&{query}", following)):
+            with noted() as taken:
+                client.get(address.removeprefix("http://testserver"))
+            asked = [c for c in taken if c.get("find") == "leads" and c.get("hint") == "work"]
+            assert asked
+            for command in asked:
+                plan = explained(command)
+                assert not stages(plan) & {"COLLSCAN", "SORT"}
+                assert indexes(plan) == {"work"}
