@@ -1,5 +1,5 @@
 -- Sends the requests of a file, one after another and round again: "method <tab> path <tab> body" a line.
--- "@N@" becomes a number that no other request of this run has.
+-- "@N@" becomes a number that no other request of this run has, "@D@" seven digits.
 local lines, next_line, number = {}, 0, 0
 local run = os.getenv("RUN_NUMBER")
 local headers = { ["Content-Type"] = "application/json", ["Authorization"] = os.getenv("AUTHORIZATION") }
@@ -12,6 +12,10 @@ for line in io.lines(os.getenv("REQUESTS")) do
   lines[#lines + 1] = { method, path, body }
 end
 
+function fill(body)
+  return (body:gsub("@N@", run .. "x" .. number):gsub("@D@", string.format("%07d", math.random(2000000, 9999999))))
+end
+
 function request()
   next_line = next_line % #lines + 1
   local method, path, body = table.unpack(lines[next_line])
@@ -20,7 +24,7 @@ function request()
   if addresses then
     headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", math.random(0, 255), math.random(0, 255), math.random(0, 255))
   end
-  return wrk.format(method, path, headers, (body:gsub("@N@", run .. "x" .. number)))
+  return wrk.format(method, path, headers, fill(body))
 end
 
 if not table.unpack then table.unpack = unpack end

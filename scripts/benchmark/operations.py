@@ -100,7 +100,7 @@ def _address(url: str | None) -> str:
 def _creations() -> list[Request]:
     body: dict[str, Any] = {
         "name": "Mira Beispiel", "first_name": "Mira", "last_name": "Beispiel", "email": "mira.@N@@wren-tools.example",
-        "phone": "+1 202-555-0123", "company": "Wren Tools GmbH", "source": "website", "center": "north",
+        "phone": "+1 202 @D@", "company": "Wren Tools GmbH", "source": "website", "center": "north",
         "tags": ["newsletter"], "value": {"amount": 120000, "currency": "EUR"}, "fields": {"budget": "1200.00"},
     }  # fmt: skip
     return [Request("POST", "/api/leads/", body)]

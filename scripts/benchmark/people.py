@@ -36,11 +36,12 @@ def measure(folder: Path, size: int, plan: Plan) -> Row:
         reads = {actor: [o for o in operations.reads(site, actor) if o.name in NAMES] for actor in ACTORS}
         with installation.served(site) as (port, pid), _unaudited(site) as bare:
             ours = site.server(port)
+            memory = _parallel(port, pid, folder, logins)  # first: what hashing takes is kept for the next time
             return {
                 "audit": {each.name: _audited(each, ours, bare, plan) for each in reads["super"]},
                 "scope": _scoped(site, port, reads, plan),
                 "sign_in": _rate("sign in", Operation("sign in", lambda: logins), ours, plan),
-                "memory": _parallel(port, pid, folder, logins),
+                "memory": memory,
                 "capture": _rate(
                     "capture", _captures(), Server("ours", port, ours.authorization, addresses=True), plan
                 ),
@@ -111,7 +112,7 @@ def _rate(name: str, operation: Operation, server: Server, plan: Plan) -> float:
 
 def _captures() -> Operation:
     body = {
-        "name": "Mira Beispiel", "email": "mira.@N@@wren-tools.example", "phone": "+1 202-555-0123",
+        "name": "Mira Beispiel", "email": "mira.@N@@wren-tools.example", "phone": "+1 202 @D@",
         "message": "Please call me back.", "center": "north",
     }  # fmt: skip
     return Operation("capture", lambda: [Request("POST", "/api/public/leads/", body)], writes=True)

@@ -90,7 +90,7 @@ def _theirs() -> dict[str, Operation]:
     numbers = [dice.randint(1, SIZE) for _ in range(2_000)]
     body: Row = {
         "title": "Benchmark", "first_name": "Mira", "last_name": "Beispiel", "email": "mira.@N@@example.org",
-        "phone": "+12025550123", "status": "assigned", "source": "call", "company_name": "Wren Tools GmbH",
+        "phone": "+1202@D@", "status": "assigned", "source": "call", "company_name": "Wren Tools GmbH",
         "city": "Berlin", "amount": "1200.00", "probability": 10, "tags": ["newsletter"],
     }  # fmt: skip
     paths = {
