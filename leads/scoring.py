@@ -13,6 +13,7 @@ from workflow.documents import Temperature
 from workflow.scoring import (
     AgeRule,
     BusinessEmailRule,
+    DisposableEmailRule,
     FilledRule,
     ScoreRule,
     Scoring,
@@ -30,8 +31,16 @@ def free_mail() -> frozenset[str]:
 
 
 def is_business(email: str | None) -> bool:
-    domain = (email or "").rpartition("@")[2].lower()
+    domain = _domain(email)
     return bool(domain) and domain not in free_mail() and domain not in blocklist
+
+
+def is_disposable(email: str | None) -> bool:
+    return _domain(email) in blocklist
+
+
+def _domain(email: str | None) -> str:
+    return (email or "").rpartition("@")[2].lower()
 
 
 def value_of(lead: dict[str, Any], name: str) -> Any:
@@ -73,6 +82,8 @@ def _holds(rule: ScoreRule, lead: dict[str, Any], now: datetime) -> bool:
             return is_filled(value_of(lead, rule.field))
         case BusinessEmailRule():
             return is_business(lead["email"])
+        case DisposableEmailRule():
+            return is_disposable(lead["email"])
         case TagRule():
             return not {tag.casefold() for tag in lead["tags"]}.isdisjoint(tag.casefold() for tag in rule.any_of)
         case ValueRule():
@@ -93,6 +104,8 @@ def _label(rule: ScoreRule) -> str:
             return f"{rule.field} is filled"
         case BusinessEmailRule():
             return "business e-mail"
+        case DisposableEmailRule():
+            return "disposable e-mail"
         case AgeRule():
             return f"{rule.min_days} days old"
 

@@ -29,6 +29,10 @@ class BusinessEmailRule(Rule):
     when: Literal["business_email"] = Field(description="The e-mail is neither a free one nor a disposable one.")
 
 
+class DisposableEmailRule(Rule):
+    when: Literal["disposable_email"] = Field(description="The e-mail is one that is thrown away after use.")
+
+
 class TagRule(Rule):
     when: Literal["tag"] = Field(description="The lead has one of these tags; counted once.")
     any_of: Names
@@ -46,7 +50,8 @@ class AgeRule(Rule):
 
 
 ScoreRule = Annotated[
-    SourceRule | FilledRule | BusinessEmailRule | TagRule | ValueRule | AgeRule, Field(discriminator="when")
+    SourceRule | FilledRule | BusinessEmailRule | DisposableEmailRule | TagRule | ValueRule | AgeRule,
+    Field(discriminator="when"),
 ]
 
 DEFAULT_RULES: list[ScoreRule] = [

@@ -73,6 +73,8 @@ SIZE = {"when": "value", "field": "size", "any_of": ["big"]}
     ({"when": "filled", "field": "fields.size"}, {"fields": {"size": "big"}}, True),
     ({"when": "filled", "field": "n"}, {"fields": {"n": 0}}, True),
     ({"when": "filled", "field": "yes"}, {"fields": {"yes": False}}, True),
+    ({"when": "disposable_email"}, {"email": "a@mailinator.com"}, True),
+    ({"when": "disposable_email"}, {"email": "a@acme.com"}, False), ({"when": "disposable_email"}, {}, False),
     ({"when": "business_email"}, {"email": "a@acme.com"}, True), ({"when": "business_email"}, {}, False),
     ({"when": "tag", "any_of": ["VIP"]}, {"tags": ["vip"]}, True), ({"when": "tag", "any_of": ["vip"]}, {}, False),
     (SIZE, {"fields": {"size": "big"}}, True), (SIZE, {"fields": {"size": "small"}}, False), (SIZE, {}, False),
