@@ -92,7 +92,7 @@ def flush() -> None:
             _noted.waiting = []
         except Exception as error:
             _noted.waiting = _bounded(_noted.waiting)
-            log.exception("audit entries wait for the database", exc_info=error)
+            log.error("%d audit entries wait for the database: %r", len(_noted.waiting), error)
 
 
 def _write(rows: list[mongo.Row]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from lead_crm import access, directory, mongo
+from lead_crm import access, audit, directory, mongo
 from lead_crm.documents import now
 from lead_crm.errors import NotFound
 from leads import service, store
@@ -61,6 +61,7 @@ def installed(folder: Path, size: int) -> Iterator[Site]:
             _load(site)
             yield site
         finally:
+            audit.flush()
             mongo.client().close()
             mongo.forget_client()
             directory.forget()
