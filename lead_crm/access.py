@@ -115,6 +115,11 @@ def grant(
 ANYBODY: Final = Actor("anybody", "Anybody", "public", (), frozenset(), ())
 
 
+def rights(actor: Actor) -> str:
+    """Who it is, and all that decides what they get to see."""
+    return f"{actor.uid} {sorted(actor.permissions)} {actor.centers} {actor.scope}"
+
+
 def public(centers: Iterable[str]) -> Actor:
     """Whoever fills in the public form: may leave a lead, and see none."""
     return Actor("public", "Public form", "public", (), frozenset({"lead.create"}), tuple(centers))

@@ -146,10 +146,13 @@ def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpR
     key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
     if key is None:
         return _handled(contract, call, path)[0]
-    caller = f"anybody at {client.fingerprint(plain)}" if contract.permission is None else actor.uid
-    call.once = idempotency.name(actor=caller, path=plain.path_info, key=key)
-    kept = idempotency.begin(call.once, body=raw, now=call.now)
-    return _replay(kept) if kept else _once(call.once, contract, call, path)
+    caller = f"anybody at {client.fingerprint(plain)}" if contract.permission is None else access.rights(actor)
+    name = idempotency.name(actor=caller, path=plain.path_info, key=key)
+    kept = idempotency.begin(name, body=raw, now=call.now)
+    if kept:
+        return _replay(kept)
+    call.once = idempotency.once(name, raw)
+    return _once(name, contract, call, path)
 
 
 def _actor(contract: Contract, request: Request, plain: HttpRequest) -> Actor:
@@ -232,7 +235,8 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
         response, about = _handled(contract, call, path)
     except LeadCrmError as error:
         response, about = problem_response(error), _named(error, call, path)
-        if error.status >= 500 or error.status == 429:  # neither says anything about the request itself
+        # Failures and limits say nothing about the request itself; what strangers did wrong is not worth keeping.
+        if error.status >= 500 or error.status == 429 or contract.permission is None:
             idempotency.forget(once)
             return response
     except Exception:

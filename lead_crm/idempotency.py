@@ -14,7 +14,7 @@ from lead_crm import mongo
 from lead_crm.errors import Conflict, Fault, Invalid, KeyReused
 
 KEPT_FOR: Final = timedelta(hours=24)
-# A request older than this has died: no web worker lets one run so long.
+# A request older than this is taken for dead. Were it not: a lead knows its POST, other documents refuse doubles.
 GIVEN_UP_AFTER: Final = timedelta(seconds=60)
 
 
@@ -36,6 +36,11 @@ def name(*, actor: str, path: str, key: str) -> str:
         fault = Fault("/Idempotency-Key", "not_a_key", "Send 1 to 255 printable ASCII characters without blanks.")
         raise Invalid([fault])
     return hashlib.sha256(f"{actor}\n{path}\n{key}".encode()).hexdigest()[:40]
+
+
+def once(name: str, body: bytes) -> str:
+    """Names what is done for ever, also when the answer is no longer kept and the key is used for something else."""
+    return hashlib.sha256(name.encode() + body).hexdigest()[:40]
 
 
 def begin(once: str, *, body: bytes, now: datetime) -> Kept | None:

@@ -15,6 +15,6 @@ def step(caller: str) -> None:
     if minute != _minute[0]:
         _minute[0] = minute
         _asked.clear()
-    _asked[caller] = _asked.get(caller, 0) + 1
-    if _asked[caller] > settings.ENV.REQUESTS_PER_MINUTE:
+    count = _asked[caller] = _asked.get(caller, 0) + 1
+    if count > settings.ENV.REQUESTS_PER_MINUTE:
         raise TooManyRequests("You ask faster than this installation allows.", retry_after=60 - second)

@@ -44,7 +44,7 @@ def receive(
     door()
     policies = ask.workflow.config.duplicates
     entered = _entered(came, ask, policies.public or policies.policy)
-    return came.model_copy(update={"uid": entered.lead.uid}) if entered.attached else entered.lead
+    return came.model_copy(update={"uid": entered.lead.uid})
 
 
 def _public() -> Actor:
@@ -67,20 +67,27 @@ def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
         with suppress(store.Doubled, rules.Archived, rules.Erased):
             if found and alone:
                 return _instead(lead, found, ask, policy)
-            return Entered(_inserted(lead, ask.workflow), ask.workflow, found)
+            return Entered(_inserted(lead, ask), ask.workflow, found)
     raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
 
 
-def _inserted(lead: Lead, workflow: Workflow) -> Lead:
+def _inserted(lead: Lead, ask: Ask) -> Lead:
     try:
-        return store.insert(lead, workflow)
+        return store.insert(lead, ask.workflow)
     except store.AlreadyDone as done:
-        return done.lead
+        return _still_seen(done.lead, ask.actor)
+
+
+def _still_seen(lead: Lead, actor: Actor) -> Lead:
+    """What a repeated POST made the first time may have gone to somebody else since."""
+    if actor.kind != "public":
+        store.get(lead.uid, actor=actor, projection={"uid": 1})
+    return lead
 
 
 def _instead(came: Lead, found: Sequence[Found], ask: Ask, policy: DuplicatePolicy) -> Entered:
     if ask.once and (made := store.made_by(ask.once)):
-        return Entered(made, ask.workflow)
+        return Entered(_still_seen(made, ask.actor), ask.workflow)
     to = found if ask.actor.kind == "public" else duplicates.seen(found, ask.actor)
     if policy == "reject" or not to:
         raise duplicates.refused(found, ask.actor)

@@ -52,21 +52,21 @@ class Draft:
         said = line(self.ask, "task", f"Added: {task.title}", task=task.uid, status="pending", automatic=True)
         self.does([said], tasks=[*self.lead.tasks, task])
 
-    def moves(self, uid: str, why: str) -> None:
+    def moves(self, uid: str, why: str, *, planned: bool = False) -> None:
         """Into that stage if the gate lets it pass; otherwise the timeline says why it stays."""
         stage, lead = self.ask.workflow.stage(uid), self.lead
         if stage is None or uid == lead.current_stage:
             return
-        self.automation.to_stage = uid
-        wish = Move(uid, reason=why, automatic=True)
+        wish = Move(uid, reason=why, automatic=True, planned=planned)
         if against := gate.refusals(lead, stage, wish, self.ask):
             self.automation.refusals += against
+            self.automation.to_stage = self.automation.to_stage or uid
             codes = [refusal["code"] for refusal in against]
             said = f"Did not move to {stage.name}: {against[0]['detail']}"
             self.does([line(self.ask, "system", said, to=uid, refused=codes)])
             return
         step = gate.entering(lead, stage, wish, self.ask)
-        self.automation.moved = True
+        self.automation.moved, self.automation.to_stage = True, uid
         self.does(step.lines, **step.values)
 
     def written(self, made: str | None = None) -> Lead:

@@ -38,7 +38,9 @@ class Answers(In):
     message: Text | None = None
     source: Key | None = Field(default=None, description="Where the config does not know it, the form's own.")
     center: Key | None = Field(default=None, description="Where there is no such open centre, the form's own.")
-    fields: Fields = Field(default={}, description="Custom fields, those marked public.")
+    fields: Annotated[Fields, Field(max_length=200)] = Field(
+        default={}, description="Custom fields, those marked public."
+    )
     leave_this_empty: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
         default=None, description="Hidden from people; whoever fills it in is a program."
     )

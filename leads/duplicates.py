@@ -64,7 +64,8 @@ def _marks_of(row: mongo.Row, region: str) -> set[str]:
 
 
 def seen(found: Sequence[Found], actor: Actor) -> list[Found]:
-    return [one for one in found if access.sees(actor, one.keys)]
+    """Whom they may see, and know by address and number: else a guess would tell."""
+    return [one for one in found if access.sees(actor, one.keys)] if actor.may("lead.pii") else []
 
 
 def shown(found: Sequence[Found]) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ class Move:
     force: bool = False
     position: Position = "top"
     rank: str | None = None
+    planned: bool = False  # something to be done next comes with it
     automatic: bool = False  # follows from the workflow: whoever sets it off need not be one who moves leads
 
 
@@ -80,7 +81,8 @@ def _guards(lead: Lead, stage: Stage, wish: Move, ask: Ask, full: Collection[str
         yield refusal("not_allowed_from_here", stage.uid, f"{stage.name} does not follow {name}.", how, allowed=allowed)
     yield from _open_tasks(lead, stage)
     yield from _missing_fields(lead, stage, ask)
-    yield from _no_next_step(lead, stage, ask)
+    if not wish.planned:
+        yield from _no_next_step(lead, stage, ask)
     if stage.allowed_roles and not set(stage.allowed_roles) & set(ask.actor.roles):
         roles = ", ".join(stage.allowed_roles)
         how = f"Ask someone with one of the roles: {roles}."
@@ -129,6 +131,9 @@ def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, An
         applicable |= {fault.pointer for fault in required}
     missing = [key for key in keys if key.removeprefix("fields.") not in custom]
     missing += [pointer[1:].replace("/", ".") for pointer in sorted(applicable)]
+    if first and lead.current_stage == first.uid:
+        wanted = [name for name in ask.workflow.config.required if name not in missing]
+        missing += [name for name in wanted if not scoring.is_filled(scoring.value_of(values, name))]
     for name in missing:
         yield refusal("field_missing", stage.uid, f"{name} is empty.", f"Fill {name}.", field=name)
 
@@ -222,6 +227,8 @@ def _entry(stage: Stage, wish: Move, ask: Ask) -> dict[str, Any]:
             forced=wish.force, workflow_version=ask.workflow.version,
         )],
     }  # fmt: skip
+    if stage.kind != "won":
+        values["conversion"] = None
     if stage.probability is not None:
         values["conversion_probability"] = stage.probability
     return values
@@ -229,7 +236,7 @@ def _entry(stage: Stage, wish: Move, ask: Ask) -> dict[str, Any]:
 
 def begin(values: dict[str, Any], stage: Stage, ask: Ask) -> dict[str, Any]:
     """A new lead enters the first stage of its life."""
-    assigned = values["assigned_to"] or ([stage.auto_assign] if stage.auto_assign else [])
+    assigned = list(dict.fromkeys(values["assigned_to"])) or ([stage.auto_assign] if stage.auto_assign else [])
     entered = _entry(stage, Move(stage.uid), ask)
     return values | entered | {"assigned_to": assigned, "tasks": tasks_of(stage, assigned, ask)}
 

@@ -45,8 +45,13 @@ def work(tasks: Sequence[Task], assigned_to: Sequence[str]) -> Iterator[tuple[st
         if task.status == "pending":
             role = [f"role:{task.assigned_role}"] if task.assigned_role else assigned_to
             doers = [task.assigned_to] if task.assigned_to else role
-            for who in (EVERYBODY, f"kind:{task.kind}", *doers, *owners):
-                yield who, task.due_at or NO_FOLLOW_UP, task.uid
+            for who in dict.fromkeys((EVERYBODY, *doers, *owners)):
+                for name in (who, of_kind(who, task.kind)):
+                    yield name, task.due_at or NO_FOLLOW_UP, task.uid
+
+
+def of_kind(who: str, kind: str) -> str:
+    return f"{who}/{kind}"
 
 
 def claims(lead: Lead, workflow: Workflow) -> list[str]:

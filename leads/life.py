@@ -1,8 +1,8 @@
 """The life of a lead beside its stages: converted, closed, reopened, put on hold and taken up again."""
 
-from typing import Any
+from typing import Any, Final
 
-from lead_crm.errors import Conflict, Fault, Invalid
+from lead_crm.errors import Conflict, Fault, Invalid, Refused
 from leads import gate
 from leads.documents import Conversion, Lead
 from leads.gate import Move
@@ -10,6 +10,9 @@ from leads.life_messages import CloseIn, ConvertIn, HoldIn
 from leads.record import Ask, changed, line
 from leads.rules import living
 from workflow.documents import Stage, StageKind
+
+# Nothing follows a closed stage, and what was to be done there is over.
+NO_MATTER: Final = ("not_allowed_from_here", "task_open")
 
 
 class NotOpen(Conflict):
@@ -39,7 +42,7 @@ def convert(lead: Lead, body: ConvertIn, ask: Ask) -> Lead:
     if lead.status == "won" and body.to_stage in (None, lead.current_stage):
         said = line(ask, "system", f"Converted: {body.reference}", reference=body.reference)
         return changed(lead, ask, [said], **also)
-    stage = _target(lead, "won", body.to_stage, ask)
+    stage = _elsewhere(lead, _target(lead, "won", body.to_stage, ask))
     return gate.move(lead, Move(stage.uid, note=body.note), ask, **also)
 
 
@@ -48,8 +51,15 @@ def close(lead: Lead, body: CloseIn, ask: Ask) -> Lead:
     living(lead)
     if lead.status in ("won", "lost"):
         raise NotOpen
-    stage = _target(lead, "lost", body.to_stage, ask)
+    stage = _elsewhere(lead, _target(lead, "lost", body.to_stage, ask))
     return gate.move(lead, Move(stage.uid, note=body.note, reason=body.reason), ask)
+
+
+def _elsewhere(lead: Lead, stage: Stage) -> Stage:
+    """A stage may have become a closed one while leads stand in it: then there is nowhere to go."""
+    if stage.uid == lead.current_stage:
+        raise Conflict(f"The lead stands in {stage.name} already: move it out first.", code="there_already")
+    return stage
 
 
 def _target(lead: Lead, kind: StageKind, wanted: str | None, ask: Ask) -> Stage:
@@ -73,8 +83,11 @@ def reopen(lead: Lead, note: str | None, ask: Ask) -> Lead:
     if lead.status not in ("won", "lost"):
         raise NotClosed
     stage = _before(lead, ask)
-    wish = Move(stage.uid, note=note, reason="Reopened", automatic=True)
-    return gate.entered(lead, stage, wish, ask.after(lead), conversion=None)
+    wish = Move(stage.uid, note=note, reason="Reopened")
+    against = [found for found in gate.refusals(lead, stage, wish, ask) if found["code"] not in NO_MATTER]
+    if against:
+        raise Refused(f"{lead.uid} may not go back to {stage.uid}: {against[0]['detail']}", refusals=against)
+    return gate.entered(lead, stage, wish, ask.after(lead))
 
 
 def _before(lead: Lead, ask: Ask) -> Stage:
@@ -105,5 +118,6 @@ def resume(lead: Lead, note: str | None, ask: Ask) -> Lead:
     living(lead)
     if lead.status != "on_hold":
         raise NotOnHold
-    ask = ask.after(lead)
-    return changed(lead, ask, [line(ask, "status_change", note, old="on_hold", new="open")], status="open")
+    ask, stage = ask.after(lead), ask.workflow.stage(lead.current_stage)
+    status = stage.kind if stage else "open"  # its stage may have been deleted, and it moved to a closed one
+    return changed(lead, ask, [line(ask, "status_change", note, old="on_hold", new=status)], status=status)

@@ -58,7 +58,7 @@ def create(
     values["address"] = _in_default_country(body.address, ask)
     if not values["name"]:
         faults.append(Fault("/name", "required", "Give a name, or a first_name or last_name."))
-    faults += _missing(values, ask.workflow.config.required)
+    faults += _missing(values, ask.workflow.config.required if required is None else ())
     strangers = [] if center_faults else unknown_people(body.assigned_to, center, people)
     if faults := [*faults, *center_faults, *_choice_faults(values, ask), *strangers]:
         raise Invalid(faults)

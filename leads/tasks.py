@@ -73,6 +73,10 @@ def edit(lead: Lead, uid: str, changes: dict[str, Any], ask: Ask) -> Lead:
     task = find(lead, uid)
     if task.status != "pending":
         raise TaskClosed
+    if task.template and task.required and changes.get("required") is False and not ask.actor.may("lead.force"):
+        raise Invalid(
+            [Fault("/required", "read_only", "The stage requires this task: changing that needs lead.force.")]
+        )
     values, kind = dict(changes), ask.workflow.task_kinds.get(task.kind)
     if "fields" in values and kind:
         values["fields"] = _fields(kind, values["fields"], task.fields, ask)
@@ -89,10 +93,12 @@ def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Autom
     living(lead)
     task = find(lead, uid)
     ask.actor.require(f"task.complete:{task.kind}")
-    if task.status == "completed":
+    if task.status == "completed" and _says_nothing_new(task, body):
         return lead
-    if task.status == "cancelled":
+    if task.status != "pending":
         raise TaskClosed
+    if body.next_task:
+        ask.actor.require("task.edit")
     ask = ask.after(lead)
     kind = ask.workflow.task_kinds.get(task.kind) or TaskKind(key=task.kind, label=task.title)  # it may be gone since
     outcome = _outcome(kind, body)
@@ -100,23 +106,25 @@ def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Autom
     draft = Draft(lead, ask, automation or Automation())
     said = line(ask, "task", f"Completed: {task.title}", task=uid, status="completed", outcome=values["outcome"])
     contact = contacted(lead, kind.counts_as or kind.key, values["completed_at"])
-    draft.does([said], tasks=_with(lead, task, **values), **contact, **_shared(lead, values["fields"], ask))
+    draft.does([said], tasks=_with(lead, task, **values), **contact, **_shared(lead, body.fields, ask))
+    wanted = body.next_task or _foreseen(outcome, ask)
     if outcome and outcome.move_to:
-        draft.moves(outcome.move_to, outcome.label)
-    if wanted := body.next_task or _foreseen(outcome, ask):
+        draft.moves(outcome.move_to, outcome.label, planned=wanted is not None)
+    if wanted:
         _next(draft, wanted)
     return draft.written()
+
+
+def _says_nothing_new(task: Task, body: CompleteIn) -> bool:
+    """A repetition is no matter; another outcome must not be dropped in silence."""
+    return body.outcome in (None, task.outcome) and body.notes in (None, task.notes) and not body.next_task
 
 
 def _shared(lead: Lead, fields: Fields, ask: Ask) -> dict[str, Any]:
     """What a task asks for and the lead has too (a key of the same name) is written to the lead as well."""
     shared = {key: value for key, value in fields.items() if key in ask.workflow.field_keys}
-    if not shared:
-        return {}
     converted, faults = ask.workflow.values.convert(shared, lead_type=lead.lead_type, current=lead.fields)
-    if faults:
-        raise Invalid(faults)
-    return {"fields": converted}
+    return {"fields": converted} if shared and not faults else {}  # the task itself has it in any case
 
 
 def _foreseen(outcome: Outcome | None, ask: Ask) -> TaskIn | None:

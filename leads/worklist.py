@@ -1,7 +1,7 @@
 """What is to be done, over all leads, in the order of due times.
 
-Every pending task stands in its lead's keys under several names: `*`, its kind, who is to do it, and whose lead it is.
-One index has these with their due times, so that a page of any of the lists costs what it shows.
+Every pending task stands in its lead's keys under several names: `*`, who is to do it, and whose lead it is; each also
+with its kind. One index has these with their due times, so that a page of any of the lists costs what it shows.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from lead_crm.access import NOBODY, Actor, visible
 from lead_crm.errors import NeedsServer
 from leads.documents import Task
 from leads.filters import moment
-from leads.keys import EVERYBODY, work
+from leads.keys import EVERYBODY, NO_FOLLOW_UP, of_kind, work
 from leads.life_messages import WorkQuery
 from leads.shown import CONTACTABLE
 
@@ -42,7 +42,6 @@ class Walk:
     base: Row
     name: str
     due: Row
-    kind: str | None
     after: Place | None
 
     def items(self, row: Row) -> list[Item]:
@@ -56,7 +55,7 @@ class Walk:
         due = item.place[0]
         return (
             self.due.get("$gte", due) <= due <= self.due.get("$lte", due)
-            and self.kind in (None, item.task["kind"])
+            and ("$lt" not in self.due or due < self.due["$lt"])
             and (self.after is None or item.place > self.after)
         )
 
@@ -101,10 +100,7 @@ def _walks(query: WorkQuery, actor: Actor, now: datetime) -> Iterable[Walk]:
     scope, due = visible(actor, "live", query.center), _due(query, now)
     shelves = scope.pop("keys.shelf")
     for shelf, name in product(shelves["$in"] if isinstance(shelves, dict) else [shelves], _names(query, actor)):
-        base = scope | {"keys.shelf": shelf}
-        if query.kind and not name.startswith("kind:"):
-            base["tasks"] = {"$elemMatch": {"kind": query.kind, "status": "pending"}}
-        yield Walk(base, name, due, query.kind, after)
+        yield Walk(scope | {"keys.shelf": shelf}, of_kind(name, query.kind) if query.kind else name, due, after)
 
 
 def _place(text: str) -> Place:
@@ -113,20 +109,20 @@ def _place(text: str) -> Place:
 
 
 def _names(query: WorkQuery, actor: Actor) -> list[str]:
-    """Under which names to look; the rest of the question is asked of each task."""
+    """Under which names to look."""
     if query.mine or actor.scope == "tasks":
         return [actor.uid, *(f"role:{role}" for role in actor.roles)]
     if query.assigned_to:
         return [query.assigned_to]
     if actor.scope == "own":
         return [f"lead:{actor.uid}", f"lead:{NOBODY}"]
-    return [f"kind:{query.kind}" if query.kind else EVERYBODY]
+    return [EVERYBODY]
 
 
 def _due(query: WorkQuery, now: datetime) -> Row:
     due: Row = {}
     if query.due_from:
-        due["$gte"] = moment(query.due_from, first=True)
+        due |= {"$gte": moment(query.due_from, first=True), "$lt": NO_FOLLOW_UP}
     if query.due_to:
         due["$lte"] = moment(query.due_to, first=False)
     if query.overdue:

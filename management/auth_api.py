@@ -102,7 +102,7 @@ def accept_invitation(call: Call[AcceptIn, None]) -> HttpResponse:
     return _entered(call, signing_in.accept(body.token, body.password, visit=_visit(call, "accept_invitation")))
 
 
-@endpoint(permission=SIGNED_IN, status=204)
+@endpoint(permission=SIGNED_IN, status=204, secret=True)
 def logout(call: Call[None, None]) -> HttpResponse:
     """End this session, at once and everywhere."""
     signing_in.sign_out(call.actor, visit=_visit(call, "logout"))

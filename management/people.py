@@ -144,10 +144,15 @@ def edit(uid: str, changes: Row, *, actor: Actor, now: datetime, if_match: int |
         if name in values:
             values[name] = list(dict.fromkeys(values[name]))
     if "email" in values:
+        if uid == actor.uid and actor.token:
+            raise NotAllowed("A token cannot change its owner's address. Sign in yourself.")
         values["email"] = same_email(values["email"])
 
     def rule(before: Account) -> Account:
         after = accounts.edited(before, at=now, **values)
+        if any(getattr(before, name) != getattr(after, name) for name in (*NOT_ONESELF, "email")):
+            # Whoever has an older invitation must not become what this person becomes now.
+            after = accounts.edited(before, at=now, **values, invitation_hash=None, invited_until=None)
         _may_become(before, after, actor)
         accounts.unchanged(before, if_match)
         return after

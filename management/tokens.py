@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lead_crm import directory
 from lead_crm.access import PERMISSIONS, Actor
-from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed, NotFound
+from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed, NotFound, NotSignedIn
 from management import accounts, people
 from management.accounts import Account, Token
 from management.people_messages import TokenIn
@@ -56,6 +56,8 @@ def create(body: TokenIn, *, actor: Actor, now: datetime) -> tuple[Token, str]:
     account = _whose(body.user, actor)
     _sound(body, account, now)
     speaking = accounts.tokens.get(actor.token) if actor.token else None
+    if speaking is not None and not speaking.active:  # revoked a moment ago, on another machine
+        raise NotSignedIn
     _no_more(body, speaking, actor)
     until = body.expires_at or (speaking.expires_at if speaking else None)
     return accounts.issue(account, name=body.name, at=now, scopes=body.scopes, expires_at=until)

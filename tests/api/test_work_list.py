@@ -149,3 +149,21 @@ def test_every_page_walks_along_its_index(cast: Cast, uid: str, query: str) -> N
                 plan = explained(command)
                 assert not stages(plan) & {"COLLSCAN", "SORT"}
                 assert indexes(plan) == {"work"}
+
+
+def test_by_kind_the_earliest_is_not_hidden_behind_other_tasks(cast: Cast) -> None:
+    """Leads stand in the list by their first task of that kind, not by their first task."""
+    owner = {"assigned_to": [cast.bob.uid]}
+    one, two, three = (bare(cast.alice, **owner) for _ in range(3))
+    for uid, days in ((one, 1), (two, 2)):
+        task(cast.alice, uid, kind="visit", days=days)
+    late, later, first = (task(cast.alice, uid, days=days) for uid, days in ((one, 10), (two, 20), (three, 3)))
+    assert seen(cast.bob, "kind=call&limit=1") == [first, late, later]
+    task(cast.alice, one, days=5, assigned_to=cast.carol.uid)
+    assert seen(cast.bob, "mine=true&kind=call&limit=1") == [first, late, later]
+
+
+def test_from_a_day_on_tasks_without_a_day_do_not_count(cast: Cast, uid: str) -> None:
+    dated = task(cast.alice, uid, days=2)
+    task(cast.alice, uid, days=None)
+    assert seen(cast.alice, f"due_from={now().date()}") == [dated]

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from lead_crm.access import Actor
-from lead_crm.errors import Invalid
+from lead_crm.errors import Invalid, NotAllowed
 from leads import tasks
 from leads.automation import Automation
 from leads.documents import Lead
 from leads.messages import CompleteIn, TaskIn
-from tests.rules.making import ALICE, NOW, ask, faults, later, new_lead, person
+from tests.rules.making import ALICE, CALL, NOW, ask, faults, flow, later, moved, new_lead, person, stage
 from workflow import rules as workflow_rules
 from workflow.documents import Stage
 from workflow.preset import load
@@ -147,6 +147,35 @@ def test_a_lost_stage_takes_the_outcome_for_its_reason() -> None:
 def test_what_counts_as_a_call_counts(outcome: str, attempts: int) -> None:
     story = Story().schedules("follow_up").completes(outcome)
     assert (story.lead.call_attempts, story.lead.last_contacted_at) == (attempts, later(hours=2))
+
+
+def test_a_move_that_brings_the_next_step_along_is_planned() -> None:
+    kinds = GYM.config.model_dump()["task_kinds"]
+    kinds[2]["outcomes"][2]["move_to"] = "IV_SCHEDULED"
+    story = Story(gym(task_kinds=kinds, next_step_required=True)).schedules("follow_up").completes("POSTPONED")
+    assert (story.automation.refusals[:1], story.pending()) == ([], ["follow_up"])
+
+
+def test_another_outcome_of_a_completed_task_is_not_dropped_in_silence() -> None:
+    story = Story().schedules("intro_visit")
+    uid = story.lead.tasks[0].uid
+    lead = story.completes("NO_SHOW").lead
+    again = ask(GYM, at=later(hours=9))
+    assert tasks.complete(lead, uid, CompleteIn(outcome="NO_SHOW"), again) is lead
+    with pytest.raises(tasks.TaskClosed):
+        tasks.complete(lead, uid, CompleteIn(outcome="NOT_INTERESTED"), again)
+
+
+def test_only_who_may_edit_tasks_names_the_next_one() -> None:
+    with pytest.raises(NotAllowed):
+        Story().schedules("intro_visit").completes("NO_SHOW", actor=TRAINER, next_task={"kind": "follow_up"})
+
+
+def test_what_a_stage_requires_is_not_made_optional() -> None:
+    lead = moved(new_lead(), "contacted", workflow=flow(stage("contacted", "won", task_templates=[CALL])))
+    with pytest.raises(Invalid) as caught:
+        tasks.edit(lead, lead.tasks[-1].uid, {"required": False}, ask(actor=person("agent", "bob")))
+    assert faults(caught) == [("/required", "read_only")]
 
 
 def test_a_next_task_of_an_unknown_kind_is_named() -> None:

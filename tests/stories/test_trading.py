@@ -111,3 +111,12 @@ def test_a_sale_that_is_lost_says_so_in_stage_and_status(trader: CheckedClient) 
     uid = made(trader, BUYER)["uid"]
     go(trader, uid, "lost", reason="price")
     assert [line["kind"] for line in read(trader, uid)["activities"]][-2:] == ["stage_change", "status_change"]
+
+
+def test_the_public_form_asks_for_no_type_and_the_first_stage_does(trader: CheckedClient, business: object) -> None:
+    answer = CheckedClient().post("/api/public/leads/", {"name": "A", "email": "a@mill.example.com", "center": "north"})
+    assert answer.status_code == 201, answer.content
+    uid = answer.json()["id"]
+    assert {r.get("field") for r in go(trader, uid, "wip").json()["refusals"]} == {"lead_type"}
+    trader.patch(f"/api/leads/{uid}/", {"lead_type": "sales"})
+    assert go(trader, uid, "wip").status_code == 200
