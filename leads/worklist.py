@@ -46,8 +46,8 @@ class Walk:
 
     def items(self, row: Row) -> list[Item]:
         """The tasks of a lead that belong into this list, behind the place where the page begins."""
-        tasks = {task["uid"]: task for task in row["tasks"]}
-        entries = work([Task.model_construct(**task) for task in row["tasks"]], row["assigned_to"])
+        tasks = {task["uid"]: task for task in row["tasks"] if task["status"] == "pending"}
+        entries = work([Task.model_construct(**task) for task in tasks.values()], row["assigned_to"])
         found = [Item((at, row["_id"], uid), tasks[uid], row) for who, at, uid in entries if who == self.name]
         return [item for item in found if self._belongs(item)]
 

@@ -48,6 +48,9 @@ def reads(site: Site, actor: str) -> list[Operation]:
         "board 20": _get("/api/leads/kanban/?limit=20"),
         "column": _get(column or f"/api/leads/kanban/{HERE}/"),
         "moves": _get(*(f"/api/leads/{uid}/moves/" for uid in some[:200])),
+        "work": _get("/api/tasks/"),
+        "work mine": _get("/api/tasks/?mine=true"),
+        "work overdue": _get("/api/tasks/?overdue=true"),
     }
     return [Operation(name, lambda requests=requests: requests) for name, requests in found.items()]  # type: ignore[misc]
 
