@@ -17,10 +17,11 @@ PERMISSIONS: Final = (
 )  # fmt: skip
 
 Scope = Literal["center", "own", "tasks"]
-Shelves = Literal["live", "archived", "both"]
-State = Literal["live", "archived", "erased"]
+Shelves = Literal["live", "archived", "both", "merged", "all"]
+State = Literal["live", "archived", "erased", "merged"]
 STATES: Final[dict[Shelves, tuple[State, ...]]] = {
     "live": ("live",), "archived": ("archived", "erased"), "both": ("live", "archived", "erased"),
+    "merged": ("merged",), "all": ("live", "archived", "erased", "merged"),
 }  # fmt: skip
 
 

@@ -128,10 +128,10 @@ def _row(key: Key, entry: list[Any]) -> mongo.Row:
     }  # fmt: skip
 
 
-def subjects(data: Any, path: dict[str, str]) -> list[str]:
-    """The leads that an answer shows: the one of the address, or those of its rows."""
+def subjects(data: Any, path: dict[str, str], *, rows: bool) -> list[str]:
+    """The leads that an answer shows: the one of the address, or those of its `rows`; and a second one it was about."""
     if "uid" in path:
-        return [path["uid"]]
+        return [path["uid"], *_others(data, rows)]
     if data is None or isinstance(data, HttpResponse):
         return []
     if isinstance(data, list):
@@ -141,6 +141,12 @@ def subjects(data: Any, path: dict[str, str]) -> list[str]:
     if "results" in data:
         return [row.get("lead", row)["uid"] for row in data["results"]]
     return [data.get("uid") or data["id"], *(row["uid"] for row in data.get("duplicates", ()))]
+
+
+def _others(data: Any, rows: bool) -> list[str]:
+    if not isinstance(data, dict):
+        return []
+    return [row["uid"] for row in data["results"]] if rows else [data["loser"]] if "loser" in data else []
 
 
 def _begin_anew() -> None:

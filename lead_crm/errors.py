@@ -58,6 +58,16 @@ class Conflict(LeadCrmError):
     status, code, title = 409, "conflict", "This does not fit the present state."
 
 
+class Merged(Conflict):
+    """It goes on as part of `to`: who reads is sent there, who writes is told."""
+
+    code, title = "lead_merged", "The lead was merged into another: use that one."
+
+    def __init__(self, uid: str, to: str) -> None:
+        super().__init__(f"{uid} was merged into {to}: use that one, or unmerge it.", merged_into=to)
+        self.uid, self.to = uid, to
+
+
 class Refused(Conflict):
     """The gate says no; `refusals` says why, and what would make it pass."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar, cast
+from urllib.parse import quote
 
 import orjson
 from django.conf import settings
@@ -23,6 +24,7 @@ from lead_crm.errors import (
     Fault,
     Invalid,
     LeadCrmError,
+    Merged,
     NotFound,
     NotSignedIn,
     TooLarge,
@@ -220,7 +222,7 @@ def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> 
     data = contract.handler(call, **path)
     about: list[str] = []
     if contract.audits:
-        about = audit.subjects(data, path)
+        about = audit.subjects(data, path, rows=contract.audits == "list")
         audit.note(
             contract.audits, contract.handler.__name__, actor=call.actor, subjects=about, at=call.now,
             request_id=request_id.get(),
@@ -292,6 +294,8 @@ def problem_response(error: LeadCrmError) -> HttpResponse:
 
 def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """The one door through which exceptions leave. None: a defect of ours, answered by `server_error`."""
+    if isinstance(error, Merged) and context["request"].method == "GET" and context["kwargs"].get("uid") == error.uid:
+        return _elsewhere(context["request"]._request, error)
     if isinstance(error, LeadCrmError):
         return problem_response(error)
     if isinstance(error, MethodNotAllowed):
@@ -309,6 +313,15 @@ def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     if isinstance(error, APIException):
         return problem_response(_known(error))
     return None
+
+
+def _elsewhere(request: HttpRequest, error: Merged) -> HttpResponse:
+    """The same address of the lead that this one has become a part of."""
+    steps = request.path.split("/")
+    steps[steps.index(error.uid)] = error.to
+    query = request.META.get("QUERY_STRING", "")
+    location = quote("/".join(steps)) + (f"?{query}" if query else "")
+    return HttpResponse(status=307, headers={"Location": location}, content_type="application/json")
 
 
 def _known(error: APIException) -> LeadCrmError:

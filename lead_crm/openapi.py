@@ -51,6 +51,12 @@ SCHEMES: Final = {
 }  # fmt: skip
 ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of the document."}}
 
+OF_A_LEAD: Final = "/api/leads/{uid}/"
+ELSEWHERE: Final = {
+    "description": "The lead was merged into another: the same address of that one.",
+    "headers": {"Location": {"schema": {"type": "string"}, "description": "A path, with the query that was sent."}},
+}  # fmt: skip
+
 
 class ContractSchema(AutoSchema):
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> Schema:
@@ -152,7 +158,8 @@ def _responses(contract: Contract, path: str, method: str) -> Schema:
     failures = {
         status: {"description": REASONS[status], "content": problem} for status in _failures(contract, path, method)
     }
-    return {str(contract.status): success, **{str(status): failures[status] for status in sorted(failures)}}
+    elsewhere = {"307": ELSEWHERE} if method == "GET" and path.startswith(OF_A_LEAD) else {}
+    return {str(contract.status): success} | elsewhere | {str(code): failures[code] for code in sorted(failures)}
 
 
 def _failures(contract: Contract, path: str, method: str) -> set[int]:

@@ -6,6 +6,7 @@ from lead_crm import openapi
 from lead_crm.http import resource
 from leads import api as leads
 from leads import enquiry, public_api
+from leads import merging_api as merging
 from leads import worklist_api as worklist
 from management import api as management
 from management import audit_api as audit
@@ -43,6 +44,9 @@ urlpatterns = [
     path("api/leads/<str:uid>/tasks/<str:task>/cancel/", resource(post=leads.cancel_task)),
     path("api/leads/<str:uid>/activities/", resource(get=leads.list_activities, post=leads.create_activity)),
     path("api/leads/<str:uid>/history/", resource(get=leads.list_history)),
+    path("api/leads/<str:uid>/duplicates/", resource(get=merging.list_duplicates)),
+    path("api/leads/<str:uid>/merge/", resource(post=merging.merge_lead)),
+    path("api/leads/<str:uid>/unmerge/", resource(post=merging.unmerge_lead)),
     path("api/tasks/", resource(get=worklist.list_work)),
     path("api/leads/<str:uid>/access/", resource(get=people.explain_access)),
     path("api/public/form/", resource(get=public_api.read_form)),

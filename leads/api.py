@@ -11,10 +11,10 @@ from lead_crm.http import Call, endpoint
 from leads import arriving, board, duplicates, listing, search, service, shown, store, timeline
 from leads.documents import Task
 from leads.life_messages import CloseIn, CompletedOut, ConvertIn, HoldIn, NoteIn, TaskMade
+from leads.merging_messages import TimelinePage
 from leads.messages import (
     ActivityIn,
     ActivityOut,
-    ActivityPage,
     AssignIn,
     BoardQuery,
     CardPage,
@@ -285,9 +285,9 @@ def _timeline(call: Call[None, PageQuery], uid: str, what: timeline.What, *, new
     }  # fmt: skip
 
 
-@endpoint(permission="lead.view", query=PageQuery, returns=ActivityPage, audits="read")
+@endpoint(permission="lead.view", query=PageQuery, returns=TimelinePage, audits="read")
 def list_activities(call: Call[None, PageQuery], uid: str) -> Row:
-    """The timeline of a lead, newest first, however long."""
+    """The timeline of a lead, newest first, however long; with those of leads that were merged into it."""
     return _timeline(call, uid, "activities", newest_first=True)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lead_crm import directory, documents
 from lead_crm.access import Actor, public, system
-from lead_crm.errors import Conflict, Fault
+from lead_crm.errors import Conflict, Fault, Merged
 from leads import capture, duplicates, rules, service, store
 from leads.capture import Answers, EnquiryIn
 from leads.documents import Lead
@@ -94,9 +94,17 @@ def _instead(came: Lead, found: Sequence[Found], ask: Ask, policy: DuplicatePoli
     everywhere = system(directory.centers())
     lead, workflow = service.change(
         to[0].uid, lambda lead, ask: rules.came_again(lead, came, ask), actor=ask.actor, now=ask.now, once=ask.once,
-        load=lambda: store.load(to[0].uid, actor=everywhere),
+        load=lambda: _there(to[0].uid, everywhere),
     )  # fmt: skip
     return Entered(lead, workflow, found, attached=True)
+
+
+def _there(uid: str, actor: Actor) -> service.Changed:
+    """One that has just become a part of another lead: look again, and find that."""
+    try:
+        return store.load(uid, actor=actor)
+    except Merged:
+        raise store.Doubled from None
 
 
 def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:

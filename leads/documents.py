@@ -136,6 +136,17 @@ class Conversion(Model):
     note: str | None = None
 
 
+class MergedLead(Model):
+    """Another lead that has become a part of this one."""
+
+    uid: str
+    at: datetime
+    by: str
+    version: int = Field(description="The version of this lead that took it in.")
+    left_out: list[str] = Field(description="Values that do not fit this lead any more, or never did.")
+    below: list[str] = Field(description="Leads that had been merged into that one before.")
+
+
 class Done(Model):
     """A POST with an Idempotency-Key that has been carried out, so that its repetition is known after a crash."""
 
@@ -179,6 +190,9 @@ class Lead(Attributes, Document):
     created_by: str
     updated_by: str
     workflow_version: int
+    merged: list[MergedLead] = []
+    merged_into: str | None = None
+    merged_at: datetime | None = None
     spilled: Spilled = Spilled()
     done: list[Done] = []
     sole: list[str] = Field(default=[], description="Marks that it came in with where no duplicates were wanted.")

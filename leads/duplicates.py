@@ -17,9 +17,10 @@ from workflow.workflow import Workflow
 MOST: Final = 20
 CANDIDATES: Final = 100  # grams of a phone number also find leads whose longer number begins like it
 READ: Final = {
-    "uid": 1, "name": 1, "email": 1, "phone": 1, "contacts": 1, "created_at": 1,
+    "uid": 1, "name": 1, "email": 1, "phone": 1, "contacts": 1, "created_at": 1, "center": 1, "current_stage": 1,
     "keys.shelf": 1, "keys.holders": 1, "keys.claims": 1, "_id": 0,
 }  # fmt: skip
+TOLD: Final = ("uid", "name", "email", "phone", "center", "current_stage", "created_at")
 
 
 class Duplicate(Conflict):
@@ -33,23 +34,39 @@ class Found:
     uid: str
     name: str
     on: list[str]
-    keys: dict[str, Any]
+    row: mongo.Row
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        keys: dict[str, Any] = self.row["keys"]
+        return keys
+
+    def told(self) -> dict[str, Any]:
+        return {name: self.row[name] for name in TOLD} | {"on": self.on}
 
 
 def find(lead: Lead, workflow: Workflow) -> list[Found]:
     """The oldest first; whoever may see them."""
+    return among(lead, workflow, access.system(directory.centers()))[0]
+
+
+def among(lead: Lead, workflow: Workflow, actor: Actor) -> tuple[list[Found], bool]:
+    """Of the leads that the actor may see; and whether all of them were looked at."""
     region = settings.DEFAULT_REGION
     wanted = marks(lead, workflow)
     if not wanted:
-        return []
-    everywhere = access.visible(access.system(directory.centers()))
-    where = everywhere | {"keys.grams": any_of(dict.fromkeys(wanted.values())), "uid": {"$ne": lead.uid}}
+        return [], True
+    where = access.visible(actor) | {
+        "keys.grams": any_of(dict.fromkeys(wanted.values())),
+        "uid": {"$ne": lead.uid},
+    }
     rows = list(mongo.collection("leads").find(where, READ, hint=mongo.index("grams")).limit(CANDIDATES))
     shared = ((row, wanted.keys() & _marks_of(row, region)) for row in sorted(rows, key=lambda row: row["created_at"]))
-    return [
-        Found(row["uid"], row["name"], sorted({mark.partition(":")[0] for mark in common}), row["keys"])
+    found = [
+        Found(row["uid"], row["name"], sorted({mark.partition(":")[0] for mark in common}), row)
         for row, common in shared if common
     ]  # fmt: skip
+    return found, len(rows) < CANDIDATES
 
 
 def marks(lead: Lead, workflow: Workflow) -> dict[str, str]:

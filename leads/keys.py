@@ -21,11 +21,10 @@ def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
         "shelf": shelf(lead.center, _state(lead)),
         "holders": holders(lead.assigned_to, (task.assigned_to for task in lead.tasks if task.assigned_to)),
         "follow_up": lead.next_follow_up_at or NO_FOLLOW_UP,
-        "grams": grams(lead, workflow, region),
+        "grams": [] if lead.merged_into else grams(lead, workflow, region),
     }
-    if tasks := [
-        {"who": who, "at": at} for who, at in dict.fromkeys(e[:2] for e in work(lead.tasks, lead.assigned_to))
-    ]:
+    to_do = () if lead.merged_into else work(lead.tasks, lead.assigned_to)
+    if tasks := [{"who": who, "at": at} for who, at in dict.fromkeys(e[:2] for e in to_do)]:
         found["work"] = tasks
     if claimed := claims(lead, workflow):
         found["claims"] = claimed
@@ -33,6 +32,8 @@ def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
 
 
 def _state(lead: Lead) -> State:
+    if lead.merged_into:
+        return "merged"
     if lead.erased_at:
         return "erased"
     return "archived" if lead.status == "archived" else "live"
@@ -55,9 +56,12 @@ def of_kind(who: str, kind: str) -> str:
 
 
 def claims(lead: Lead, workflow: Workflow) -> list[str]:
-    """What no other lead may have: values of unique fields, the POST that made this one, the marks it came in with."""
-    posts, sole = (f"once:{done.once}" for done in lead.done[:1]), (SOLE + mark for mark in lead.sole)
-    return [*workflow.values.claims(lead.fields), *posts, *sole]
+    """What no other lead may have: values of unique fields, the POST that made this one, the marks it came in with.
+
+    One that has become a part of another holds on to the POST alone.
+    """
+    posts, sole = [f"once:{done.once}" for done in lead.done[:1]], (SOLE + mark for mark in lead.sole)
+    return posts if lead.merged_into else [*workflow.values.claims(lead.fields), *posts, *sole]
 
 
 def marks(reached: Mapping[str, Any], on: Collection[str], region: str) -> dict[str, str]:
@@ -81,7 +85,12 @@ def reached(lead: Lead) -> dict[str, Any]:
 
 
 def still_sole(lead: Lead, region: str) -> list[str]:
-    """Of the marks it came in with, those that it has kept all the time. The archive keeps none from others."""
+    """Of the marks it came in with, those that it has kept all the time. The archive keeps none from others.
+
+    A lead that has become a part of another remembers its marks: it may come back.
+    """
+    if lead.merged_into:
+        return lead.sole
     if not lead.sole or _state(lead) != "live":
         return []
     there = marks(reached(lead), ("email", "phone"), region)

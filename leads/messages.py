@@ -28,6 +28,7 @@ from leads.documents import (
     Fields,
     Heat,
     HistoryEntry,
+    MergedLead,
     ScoreReason,
     Status,
     Task,
@@ -71,7 +72,7 @@ LeadPatch.elsewhere = {  # what to say of keys that are refused here: where they
          "days_in_stage", "overdue_tasks", "stale", "stage_entered_at", "call_attempts", "last_contacted_at",
          "created_at", "created_by", "updated_at", "updated_by", "version", "workflow_version", "closed_at",
          "closed_reason", "converted_at", "conversion", "archived_at", "erased_at", "type", "activities_count",
-         "history_count"),
+         "history_count", "merged"),
         "it is kept by the CRM itself",
     ),
 }  # fmt: skip
@@ -134,6 +135,7 @@ class LeadOut(LeadRow):
     activities_count: int
     history: list[HistoryOut] = Field(description="The latest 10, oldest of them first.")
     history_count: int
+    merged: list[MergedLead] = Field(description="Other leads that were merged into this one.")
 
 
 class DuplicateOut(Out):
@@ -156,10 +158,6 @@ class PartialLead(Out):
 
 
 class LeadPage(Page[LeadRow | PartialLead]):
-    pass
-
-
-class ActivityPage(Page[ActivityOut]):
     pass
 
 

@@ -18,6 +18,7 @@ SAID: Final[dict[str, frozenset[str]]] = {
     "assignment": frozenset({"old", "new"}),
     "field_change": frozenset({"fields"}),
     "task": frozenset({"task", "status", "outcome", "fields"}),
+    "merge": frozenset({"event", "lead", "fields", "left_out", "kept"}),
 } | dict.fromkeys(get_args(WrittenKind), frozenset())
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from lead_crm import directory, mongo
 from lead_crm.access import Actor, system, visible
 from lead_crm.documents import new_uid
-from lead_crm.errors import Conflict, Fault, Invalid, NeedsServer, NotFound
+from lead_crm.errors import Conflict, Fault, Invalid, NeedsServer
 from leads import ranking, store
 from leads.documents import Lead
 from workflow import store as workflow_store
@@ -28,7 +28,7 @@ def load(uid: str, anchor: str, *, actor: Actor) -> tuple[Lead, Workflow, Neighb
     rows = {row.pop("role"): row for row in mongo.collection("leads").aggregate(_pipeline(uid, anchor, actor))}
     workflow = store.workflow_at(rows)
     if "lead" not in rows:
-        raise NotFound(f"There is no lead {uid} that you may see.")
+        raise store.absent(uid, actor)
     return store.model(rows.pop("lead")), workflow, rows
 
 

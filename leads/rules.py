@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from lead_crm.access import Actor, Person
 from lead_crm.diff import same
-from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed
+from lead_crm.errors import Conflict, Fault, Invalid, Merged, NotAllowed
 from leads.documents import CONTACTS, Address, Fields, Lead, Quantity
 from leads.gate import begin
 from leads.messages import ActivityIn, LeadIn
@@ -26,6 +26,8 @@ class Erased(Conflict):
 
 def remaining(lead: Lead) -> None:
     """Asked before every change, whatever it is."""
+    if lead.merged_into is not None:
+        raise Merged(lead.uid, lead.merged_into)
     if lead.erased_at is not None:
         raise Erased
 

@@ -153,10 +153,10 @@ def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str |
         return tasks.add(lead, body, ask, automation)
 
     lead, _ = _with_moves(uid, rule, actor=actor, now=now, once=once)
-    return tasks.find(lead, _made(lead, once) if once else automation.added), automation
+    return tasks.find(lead, made(lead, once) if once else automation.added), automation
 
 
-def _made(lead: Lead, once: str) -> str:
+def made(lead: Lead, once: str) -> str:
     return next(done.made or "" for done in lead.done if done.once == once)
 
 
@@ -213,8 +213,8 @@ def cancel_task(
 
 def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> dict[str, Any]:
     lead, _ = change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
-    made = _made(lead, once) if once else lead.activities[-1].uid
-    return timeline.activity(lead, made)
+    uid_of_line = made(lead, once) if once else lead.activities[-1].uid
+    return timeline.activity(lead, uid_of_line)
 
 
 def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
@@ -250,7 +250,7 @@ def change(
         after = rule(kept, Ask(actor, workflow, now, once))
         if after is kept:
             return before, workflow
-        with _room(before, after, workflow):
+        with room(before, after, workflow):
             if store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
                 return after, workflow
         time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
@@ -264,10 +264,11 @@ def unchanged(lead: Lead, if_match: int | None) -> None:
     raise Stale(f"It is at version {lead.version} now.", version=lead.version, changed=sorted(pointers))
 
 
-def _room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManager[Any]:
+def room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManager[Any]:
     """A seat in the stage that is entered, where that stage has a limit and nobody forces the move."""
     stage = workflow.stage(after.current_stage)
-    moved, restored = before.current_stage != after.current_stage, before.status == "archived"
+    moved = before.current_stage != after.current_stage
+    restored = before.status == "archived" or before.merged_into is not None
     forced = moved and after.history[-1].forced
     enters = (moved or restored) and after.status != "archived" and not forced
     if stage is None or stage.wip_limit is None or not enters:

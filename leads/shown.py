@@ -32,7 +32,8 @@ def _projection(model: Any, *more: str) -> dict[str, int]:
 
 LISTED: Final = _projection(LeadRow)
 # For a whole lead, leaving out what is internal costs the database less than picking all the rest.
-WHOLE: Final = {"_id": 0, "keys": 0, "changes": 0, "done": 0, "sole": 0, "follow_up_wish": 0}
+INTERNAL: Final = frozenset({"changes", "done", "sole", "follow_up_wish", "merged_into", "merged_at"})
+WHOLE: Final = {"_id": 0, "keys": 0} | dict.fromkeys(INTERNAL, 0)
 CARD: Final = _projection(Card, "expected_close_on") | {f"tasks.{name}": 1 for name in CardTask.model_fields}
 for _part in ("tasks", "due"):
     del CARD[_part]
@@ -114,7 +115,7 @@ def whole(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
 
 def written(lead: Lead, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     """A lead that has just been written."""
-    row: Row = {"type": "lead", **lead.model_dump(exclude={"changes", "done", "sole", "follow_up_wish"})}
+    row: Row = {"type": "lead", **lead.model_dump(exclude=set(INTERNAL))}
     return whole(row, workflow=workflow, now=now, actor=actor)
 
 

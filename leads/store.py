@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from lead_crm import mongo
-from lead_crm.access import Actor, visible
-from lead_crm.errors import Fault, Invalid, NotFound, Unavailable
+from lead_crm import directory, mongo
+from lead_crm.access import Actor, system, visible
+from lead_crm.errors import Fault, Invalid, LeadCrmError, Merged, NotFound, Unavailable
 from leads import numbering
-from leads.documents import Lead, Timeline
+from leads.documents import ChangeSet, Lead, Timeline
 from leads.keys import SOLE, claims, keys, still_sole
 from leads.record import timeline_uid
 from workflow import store as workflow_store
@@ -40,8 +42,32 @@ class AlreadyDone(Exception):
 def get(uid: str, *, actor: Actor, projection: Mapping[str, int]) -> mongo.Row:
     row = mongo.collection("leads").find_one(visible(actor, "both") | {"uid": uid}, projection)
     if row is None:
-        raise NotFound(f"There is no lead {uid} that you may see.")
+        raise absent(uid, actor)
     return row
+
+
+def absent(uid: str, actor: Actor) -> LeadCrmError:
+    """It may have become a part of another lead: who may see that one is told which."""
+    to = uid
+    while rows := parts([to], {"merged_into": 1, "_id": 0}):
+        to = rows[0]["merged_into"]
+    if to != uid and mongo.collection("leads").find_one(visible(actor, "both") | {"uid": to}, {"_id": 1}):
+        return Merged(uid, to)
+    return NotFound(f"There is no lead {uid} that you may see.")
+
+
+def parts(uids: Sequence[str], projection: Mapping[str, int]) -> list[mongo.Row]:
+    """Of leads that have become parts of another: whether that one may be seen is asked elsewhere."""
+    if not uids:
+        return []
+    where = visible(system(directory.centers()), "merged") | {"uid": {"$in": list(uids)}}
+    return list(mongo.collection("leads").find(where, projection, hint=mongo.index("identity")))
+
+
+def part(uid: str, *, actor: Actor) -> Lead | None:
+    """Such a lead as itself, for those who would see it if it stood alone."""
+    row = mongo.collection("leads").find_one(visible(actor, "merged") | {"uid": uid}, STORED)
+    return model(row) if row else None
 
 
 def load(uid: str, *, actor: Actor) -> tuple[Lead, Workflow]:
@@ -52,7 +78,7 @@ def load(uid: str, *, actor: Actor) -> tuple[Lead, Workflow]:
     rows = {row["type"]: row for row in found}
     workflow = workflow_at(rows)
     if "lead" not in rows:
-        raise NotFound(f"There is no lead {uid} that you may see.")
+        raise absent(uid, actor)
     return model(rows["lead"]), workflow
 
 
@@ -156,14 +182,65 @@ def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | No
     """Write the lead over version `read`; False when another writer was first."""
     if spilled is not None:
         _insert_timeline(spilled)
-    if lead.sole:
-        lead = lead.model_copy(update={"sole": still_sole(lead, settings.DEFAULT_REGION)})
-    identity = {"type": "lead", "uid": lead.uid, "version": read}
+    lead = _with_marks(lead)
     try:
-        result = mongo.collection("leads").replace_one(identity, _row(lead, workflow))
+        return _replaced(lead, read, workflow)
     except DuplicateKeyError:
         raise _claimed(lead, workflow) or Unavailable() from None
-    return bool(result.matched_count)
+
+
+def _with_marks(lead: Lead) -> Lead:
+    return lead.model_copy(update={"sole": still_sole(lead, settings.DEFAULT_REGION)}) if lead.sole else lead
+
+
+def _replaced(lead: Lead, read: int, workflow: Workflow, session: ClientSession | None = None) -> bool:
+    identity = {"type": "lead", "uid": lead.uid, "version": read}
+    row = _row(lead, workflow)
+    return bool(mongo.collection("leads").replace_one(identity, row, session=session).matched_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A lead, the version that was read, and what no longer fits into it."""
+
+    lead: Lead
+    read: int
+    spilled: Timeline | None
+
+
+def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
+    """All of them in this order, or none; False when another writer was first at one of them.
+
+    What the first gives up the next may claim.
+    """
+    for spilled in filter(None, (write.spilled for write in writes)):
+        _insert_timeline(spilled)
+    leads = [(_with_marks(write.lead), write.read) for write in writes]
+    try:
+        mongo.transaction(lambda session: _each_replaced(leads, workflow, session))
+    except _Overtaken:
+        return False
+    except DuplicateKeyError:
+        raise next(filter(None, (_claimed(lead, workflow) for lead, _ in leads)), Unavailable()) from None
+    return True
+
+
+class _Overtaken(Exception):
+    """Ends the transaction."""
+
+
+def _each_replaced(leads: Sequence[tuple[Lead, int]], workflow: Workflow, session: ClientSession | None) -> None:
+    for lead, read in leads:
+        if not _replaced(lead, read, workflow, session):
+            raise _Overtaken
+
+
+def taken(lead: Lead, workflow: Workflow) -> set[str]:
+    """Of what this lead would claim, that which others hold."""
+    wanted = claims(lead, workflow)
+    where = {"keys.claims": {"$in": wanted}, "uid": {"$ne": lead.uid}}
+    rows = mongo.collection("leads").find(where, {"keys.claims": 1, "_id": 0}) if wanted else ()
+    return {claim for row in rows for claim in row["keys"]["claims"] if claim in wanted}
 
 
 def _insert_timeline(timeline: Timeline) -> None:
@@ -191,6 +268,16 @@ def changes_since(lead: Lead, version: int) -> list[dict[str, Any]]:
     )
     entries = [entry for row in spilled for entry in row["changes"]] + embedded
     return [entry for entry in entries if entry["version"] > version]
+
+
+def written(lead: Lead, version: int) -> ChangeSet:
+    """What one write of this lead has changed, wherever that stands by now."""
+    first = timelines(
+        lead.uid, below=lead.version, start=timeline_uid(lead.uid, version), newest_first=False, what="changes"
+    )
+    embedded = [entry.model_dump() for entry in lead.changes]
+    there = embedded if any(entry["version"] == version for entry in embedded) else next(first)["changes"]
+    return next(ChangeSet.model_validate(entry) for entry in there if entry["version"] == version)
 
 
 def standing_in(stage: str, *, actor: Actor, limit: int) -> list[str]:

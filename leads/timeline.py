@@ -1,12 +1,13 @@
 """Paging through all of a lead's activities or history: those it carries itself, and those that have spilled over.
 
-Every entry has a number that it keeps, counted from the lead's first. A cursor names the next entry by its number and
-says from which timeline document on it is to be found, also if it spills over in the meantime.
+The activities of leads that were merged into it are joined with its own while they are read; its history is its own.
+
+Every entry has a number that it keeps, counted from its lead's first. A cursor names, for each of the leads, the next
+entry by its number and says from which timeline document on it is to be found, also if it spills over in the meantime.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
 
 from lead_crm import cursors
 from lead_crm.access import Actor
@@ -17,41 +18,87 @@ from leads.record import timeline_uid
 What = Literal["activities", "history"]
 Entry = dict[str, Any]
 Numbered = tuple[int, str, Entry]  # number, uid of the timeline document ("" in the lead), entry
+Place = tuple[int, int, bool]  # number, version of the timeline document or of the lead, whether it is in the lead
 
-NEEDED = {"uid": 1, "version": 1, "spilled": 1, "_id": 0}
+NEEDED: Final = {"uid": 1, "version": 1, "spilled": 1, "_id": 0}
+WHEN: Final[Mapping[What, str]] = {"activities": "at", "history": "entered_at"}
+
+
+class Source:
+    """The entries of one lead in order, and which of them comes next."""
+
+    def __init__(self, lead: Entry, what: What, *, newest_first: bool, place: Place | None) -> None:
+        self.lead = lead
+        self.entries = _from(lead, what, newest_first, place) if place else _entries(lead, what, newest_first)
+        self.next = next(self.entries, None)
+
+    def place(self) -> list[Any]:
+        """What the lead still carries can later be only in a document of its present version or after."""
+        assert self.next
+        number, document, _ = self.next
+        version = int(document.rpartition(":")[2]) if document else self.lead["version"]
+        return [self.lead["uid"], number, version, not document]
 
 
 def page(
     uid: str, what: What, *, newest_first: bool, limit: int, cursor: str | None, actor: Actor
 ) -> tuple[list[Entry], str | None, int]:
     """Entries, the cursor of the next page, and how many there are in all."""
-    lead = store.get(uid, actor=actor, projection=NEEDED | {what: 1})
-    if cursor:
-        number, document, own = _place(cursor)
-        start = None if own and newest_first else document
-        entries = _entries(lead, what, newest_first=newest_first, start=start)
-        entries = (e for e in entries if (e[0] <= number if newest_first else e[0] >= number))
-    else:
-        entries = _entries(lead, what, newest_first=newest_first)
-    found = list(islice(entries, limit + 1))
-    rest = _cursor(lead, found[limit]) if len(found) > limit else None
-    return [entry for _, _, entry in found[:limit]], rest, lead["spilled"][what] + len(lead[what])
+    leads = _leads(uid, what, actor)
+    places = _places(cursor) if cursor else {}
+    sources = [
+        Source(lead, what, newest_first=newest_first, place=places.get(lead["uid"])) for lead in leads
+        if not cursor or lead["uid"] in places
+    ]  # fmt: skip
+    found = _taken(sources, what, limit, newest_first)
+    rest = [source.place() for source in sources if source.next]
+    count = sum(int(lead["spilled"][what] + len(lead[what])) for lead in leads)
+    return found, cursors.encode(rest) if rest else None, count
 
 
-def _place(cursor: str) -> tuple[int, str, bool]:
-    number, document, own = cursors.decode(cursor, [int, str, bool])
-    if isinstance(number, bool) or not 0 <= number < 2**31 or len(document) > 100:
-        raise cursors.wrong()
-    return number, document, own
+def _leads(uid: str, what: What, actor: Actor) -> list[Entry]:
+    """The lead, and with its activities those of its parts."""
+    if what == "history":
+        return [store.get(uid, actor=actor, projection=NEEDED | {what: 1})]
+    lead = store.get(uid, actor=actor, projection=NEEDED | {what: 1, "merged": 1})
+    uids = [uid for part in lead.get("merged", ()) for uid in (part["uid"], *part["below"])]
+    return [lead, *store.parts(uids, NEEDED | {what: 1})]
 
 
-def _cursor(lead: dict[str, Any], following: Numbered) -> str:
-    """What the lead still carries can later be only in a document of its present version or after."""
-    number, document, _ = following
-    return cursors.encode(number, document or timeline_uid(lead["uid"], lead["version"]), not document)
+def _taken(sources: list[Source], what: What, limit: int, newest_first: bool) -> list[Entry]:
+    found: list[Entry] = []
+    choose = max if newest_first else min
+    while len(found) < limit and (waiting := [source for source in sources if source.next]):
+        first = choose(waiting, key=lambda source: source.next[2][WHEN[what]])  # type: ignore[index]
+        assert first.next
+        found.append(first.next[2] | ({"lead": first.lead["uid"]} if what == "activities" else {}))
+        first.next = next(first.entries, None)
+    return found
 
 
-def _entries(lead: dict[str, Any], what: What, *, newest_first: bool, start: str | None = None) -> Iterator[Numbered]:
+def _places(cursor: str) -> dict[str, Place]:
+    (places,) = cursors.decode(cursor, [list])
+    return dict(map(_place, places))
+
+
+def _place(given: Any) -> tuple[str, Place]:
+    match given:
+        case [str(uid), int(number), int(version), bool(own)] if (
+            not isinstance(number, bool) and not isinstance(version, bool)
+            and 0 <= number < 2**31 and 0 <= version < 2**31 and len(uid) <= 100
+        ):  # fmt: skip
+            return uid, (number, version, own)
+    raise cursors.wrong()
+
+
+def _from(lead: Entry, what: What, newest_first: bool, place: Place) -> Iterator[Numbered]:
+    number, version, own = place
+    start = None if own and newest_first else timeline_uid(lead["uid"], version)
+    entries = _entries(lead, what, newest_first, start)
+    return (e for e in entries if (e[0] <= number if newest_first else e[0] >= number))
+
+
+def _entries(lead: Entry, what: What, newest_first: bool, start: str | None = None) -> Iterator[Numbered]:
     own = _numbered("", lead["spilled"][what], lead[what])
     rows = store.timelines(lead["uid"], below=lead["version"], start=start, newest_first=newest_first, what=what)
     spilled = (entry for row in rows for entry in _in_order(row, what, newest_first))
@@ -75,10 +122,10 @@ def _numbered(document: str, start: int, entries: list[Entry]) -> list[Numbered]
 def whole(lead: Lead, what: What) -> list[Entry]:
     """All of them, the oldest first."""
     row = lead.model_dump(include={"uid", "version", "spilled", what})
-    return [entry for _, _, entry in _entries(row, what, newest_first=False)]
+    return [entry for _, _, entry in _entries(row, what, False)]
 
 
 def activity(lead: Lead, uid: str) -> Entry:
     """One activity, wherever it is by now."""
     row = lead.model_dump(include={"uid", "version", "spilled", "activities"})
-    return next(entry for _, _, entry in _entries(row, "activities", newest_first=True) if entry["uid"] == uid)
+    return next(entry for _, _, entry in _entries(row, "activities", True) if entry["uid"] == uid)

@@ -62,7 +62,7 @@ class Eyes:
         new = list(set(uids) - self.known.keys())
         if not new:
             return
-        leads = visible(self.actor, "both") | {"uid": {"$in": new}}
+        leads = visible(self.actor, "all") | {"uid": {"$in": new}}
         people = {"type": "account", "uid": {"$in": new}, "centers": {"$in": list(self.actor.centers)}}
         hint = mongo.index("identity")
         seen = {row["uid"] for row in mongo.collection("leads").find(leads, {"uid": 1}, hint=hint)}

@@ -31,15 +31,31 @@ def export(uid: str, *, actor: Actor) -> tuple[Lead, Row]:
     """The lead, and all that is kept about the person besides."""
     actor.require("lead.pii")
     lead, _ = lead_store.load(uid, actor=actor)
-    accesses = audit_log.about(uid, most=MOST_ACCESSES + 1)
-    return lead, {
+    return lead, _all_about(lead) | {
+        "related": _related(lead, actor),
+        "merged": [{"lead": part} | _all_about(part) for part in _parts(lead)],
+    }
+
+
+def _all_about(lead: Lead) -> Row:
+    accesses = audit_log.about(lead.uid, most=MOST_ACCESSES + 1)
+    return {
         "activities": timeline.whole(lead, "activities"),
         "history": timeline.whole(lead, "history"),
         "changes": lead_store.changes_since(lead, 0),
         "accesses": accesses[:MOST_ACCESSES],
         "accesses_complete": len(accesses) <= MOST_ACCESSES,
-        "related": _related(lead, actor),
     }
+
+
+def _parts(lead: Lead) -> list[Lead]:
+    """Leads that were merged into this one, and into those."""
+    rows = lead_store.parts(_names_of_parts(lead), lead_store.STORED)
+    return [lead_store.model(row) for row in rows]
+
+
+def _names_of_parts(lead: Lead) -> list[str]:
+    return [uid for part in lead.merged for uid in (part.uid, *part.below)]
 
 
 def _related(lead: Lead, actor: Actor) -> list[str]:
@@ -56,16 +72,18 @@ def _related(lead: Lead, actor: Actor) -> list[str]:
 
 
 def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int | None = None) -> Changed:
-    """Take the person out of the lead. What was erased before stays as it is.
+    """Take the person out of the lead, and out of those merged into it. What was erased before stays as it is.
 
-    What has spilled over is scrubbed before the lead itself is written: after a crash in between, the lead is just
-    not erased yet, and whoever comes again finishes. Who changes the lead meanwhile makes it begin anew.
+    The others come first, and what has spilled over is scrubbed before the lead itself is written: after a crash in
+    between, the lead is just not erased yet, and whoever comes again finishes. Who changes the lead meanwhile makes it
+    begin anew.
     """
     for attempt in range(ATTEMPTS):
         before, workflow = lead_store.load(uid, actor=actor)
         after = before if before.erased_at else _erased(before, reason, Ask(actor, workflow, now), if_match)
         if after:
-            idempotency.forget_about(uid)
+            for about in (uid, *_names_of_parts(after)):
+                idempotency.forget_about(about)
             return after, workflow
         time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
     raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
@@ -74,6 +92,11 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
 def _erased(before: Lead, reason: str, ask: Ask, if_match: int | None) -> Lead | None:
     """None when another writer was first."""
     service.unchanged(before, if_match)
+    parts = (part for part in _parts(before) if part.erased_at is None)
+    return _put_out(before, reason, ask) if all(_put_out(part, reason, ask) for part in parts) else None
+
+
+def _put_out(before: Lead, reason: str, ask: Ask) -> Lead | None:
     kept, spilled = record.spill(before)
     _scrub(before.uid, spilled, ask.workflow)
     after = erasing.erased(kept, reason, ask)

@@ -11,7 +11,7 @@ from lead_crm.documents import In, Moment, Out, Reason
 from lead_crm.errors import Conflict, NotAllowed
 from lead_crm.http import Call, endpoint
 from leads import shown
-from leads.documents import Conversion, ScoreReason
+from leads.documents import Conversion, Lead, ScoreReason
 from leads.messages import ActivityOut, HistoryOut, LeadOut, LeadRow, TaskOut
 from management import audit_api, privacy, retention
 from management.audit_api import Access
@@ -45,16 +45,20 @@ class ChangeSetOut(Out):
     changes: list[DifferenceOut]
 
 
-class PersonExport(Out):
-    """Everything that is kept about one person."""
-
-    exported_at: Moment
+class LeadExport(Out):
     lead: ExportedLead
     activities: list[ActivityOut] = Field(description="The whole timeline, the oldest first.")
     history: list[HistoryOut] = Field(description="The whole passage through the stages.")
     changes: list[ChangeSetOut] = Field(description="What each write changed, from what to what.")
     accesses: list[Access] = Field(description="Who read or changed it, the latest first; at most 10,000.")
     accesses_complete: bool
+
+
+class PersonExport(LeadExport):
+    """Everything that is kept about one person."""
+
+    exported_at: Moment
+    merged: list[LeadExport] = Field(description="Leads that were merged into this one, as they were then.")
     related: list[str] = Field(description="Other leads with the same e-mail address or phone that you may see.")
 
 
@@ -88,16 +92,17 @@ class RetentionReport(Out):
 def export_person(call: Call[None, None], uid: str) -> HttpResponse:
     """Everything about one person, to hand out to them. Needs `lead.pii` too."""
     lead, about = privacy.export(uid, actor=call.actor)
-    row = shown.written(lead, workflow=workflow_service.recent(), now=call.now, actor=call.actor)
-    accesses = [audit_api.shown(access) for access in about["accesses"]]
-    whole = {"exported_at": call.now, "lead": _exported(row), **about, "accesses": accesses}
+    merged = [_exported(part["lead"], part, call) for part in about.pop("merged")]
+    whole = {"exported_at": call.now, **_exported(lead, about, call), "merged": merged}
     response = http.reply(whole, export_person.contract)  # type: ignore[attr-defined]
     response["Content-Disposition"] = f'attachment; filename="{uid}.json"'
     return response
 
 
-def _exported(row: Row) -> Row:
-    return {name: row[name] for name in ExportedLead.model_fields}
+def _exported(lead: Lead, about: Row, call: Call[None, None]) -> Row:
+    row = shown.written(lead, workflow=workflow_service.recent(), now=call.now, actor=call.actor)
+    accesses = [audit_api.shown(access) for access in about["accesses"]]
+    return about | {"lead": {name: row[name] for name in ExportedLead.model_fields}, "accesses": accesses}
 
 
 @endpoint(
@@ -107,7 +112,8 @@ def erase_person(call: Call[EraseIn, None], uid: str) -> Row:
     """Erase the person and keep the figures. This cannot be undone.
 
     What remains is a tombstone: stages, dates, durations, score, value, source, centre, tags, choices and numbers.
-    Names, addresses, texts and notes are gone, from the whole timeline too. Nothing can be written to it any more.
+    Names, addresses, texts and notes are gone, from the whole timeline too, and from leads that were merged into
+    this one. Nothing can be written to it any more.
     """
     lead, workflow = privacy.erase(
         uid, call.body.reason, actor=call.actor, now=call.now, if_match=call.if_match

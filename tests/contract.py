@@ -80,14 +80,14 @@ def _fits(template: list[str], parts: list[str]) -> bool:
 
 
 def _check_response(name: str, status: str, documented: dict[str, Any], response: HttpResponse) -> None:
+    for header in documented.get("headers", {}):
+        assert header in response, f"{name} {status}: the header {header} is missing"
     if "content" not in documented:
         assert not response.content, f"{name} {status}: a body where none is documented"
         return
     ((kind, content),) = documented["content"].items()
     assert response["Content-Type"] == kind, f"{name} {status}: {response['Content-Type']} instead of {kind}"
     _hold(f"{name} {status}", content["schema"], json.loads(response.content))
-    for header in documented.get("headers", {}):
-        assert header in response, f"{name} {status}: the header {header} is missing"
 
 
 def _check_request(operation: dict[str, Any], query: str, request: bytes) -> None:

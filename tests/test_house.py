@@ -18,7 +18,7 @@ PURE = {
     "lead_crm": "errors access diff contact",
     "workflow": "documents fields values scoring policies task_kinds workflow rules",
     "leads": "documents messages record gate rules tasks automation life life_messages scoring search keys ranking"
-    " numbering erasing personal capture enquiry_form",
+    " merging merging_messages numbering erasing personal capture enquiry_form",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
 IMPURE_ROOMS = (
