@@ -11,10 +11,9 @@ from lead_crm.http import Call, endpoint
 from leads import arriving, board, duplicates, listing, search, service, shown, store, timeline
 from leads.documents import Task
 from leads.life_messages import CloseIn, CompletedOut, ConvertIn, HoldIn, NoteIn, TaskMade
-from leads.merging_messages import TimelinePage
+from leads.merging_messages import TimelineEntry, TimelinePage
 from leads.messages import (
     ActivityIn,
-    ActivityOut,
     AssignIn,
     BoardQuery,
     CardPage,
@@ -291,10 +290,12 @@ def list_activities(call: Call[None, PageQuery], uid: str) -> Row:
     return _timeline(call, uid, "activities", newest_first=True)
 
 
-@endpoint(permission="lead.edit", body=ActivityIn, returns=ActivityOut, status=201, raises=(Conflict,), audits="change")
+@endpoint(
+    permission="lead.edit", body=ActivityIn, returns=TimelineEntry, status=201, raises=(Conflict,), audits="change"
+)
 def create_activity(call: Call[ActivityIn, None], uid: str) -> Any:
     """Write onto the timeline. A call counts as an attempt; every contact has its time noted."""
-    return service.add_activity(uid, call.body, **_who(call))
+    return service.add_activity(uid, call.body, **_who(call)) | {"lead": uid}
 
 
 @endpoint(permission="lead.view", query=PageQuery, returns=HistoryPage, audits="read")

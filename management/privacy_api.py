@@ -11,7 +11,7 @@ from lead_crm.documents import In, Moment, Out, Reason
 from lead_crm.errors import Conflict, NotAllowed
 from lead_crm.http import Call, endpoint
 from leads import shown
-from leads.documents import Conversion, Lead, ScoreReason
+from leads.documents import Conversion, Lead, MergedLead, ScoreReason
 from leads.messages import ActivityOut, HistoryOut, LeadOut, LeadRow, TaskOut
 from management import audit_api, privacy, retention
 from management.audit_api import Access
@@ -27,6 +27,7 @@ class ExportedLead(LeadRow):
     score_reasons: list[ScoreReason]
     conversion: Conversion | None
     tasks: list[TaskOut]
+    merged: list[MergedLead]
 
 
 class DifferenceOut(Out):

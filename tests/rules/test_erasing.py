@@ -158,6 +158,7 @@ def test_every_attribute_of_a_lead_has_been_thought_about(gone: Lead) -> None:
         "expected_close_on", "temperature", "conversion_probability", "score_override", "next_follow_up_at",
         "current_stage", "stage_entered_at", "rank", "assigned_to", "score", "follow_up_wish", "due",
         "last_contacted_at", "call_attempts", "converted_at", "closed_at", "spilled", "done",
+            "merged", "merged_into", "merged_at",
     }  # fmt: skip
     assert set(Lead.model_fields) == taken | written | kept
 
