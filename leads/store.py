@@ -249,7 +249,9 @@ def _insert_timeline(timeline: Timeline) -> None:
         mongo.quick("leads").insert_one({"type": "timeline", **timeline.model_dump()})
 
 
-def timelines(lead: str, *, below: int, start: str | None, newest_first: bool, what: str) -> Iterator[mongo.Row]:
+def timelines(
+    lead: str, *, below: int, start: str | None, newest_first: bool, what: str, batch: int = 20
+) -> Iterator[mongo.Row]:  # fmt: skip
     """Timeline documents of a lead with some of `what`; those not yet taken over by version `below` do not count."""
     bounds: dict[str, Any] = {"$gt": f"{lead}:", "$lt": timeline_uid(lead, below)}
     if start:
@@ -257,7 +259,7 @@ def timelines(lead: str, *, below: int, start: str | None, newest_first: bool, w
     found = mongo.collection("leads").find(
         {"type": "timeline", "uid": bounds}, {"uid": 1, "start": 1, what: 1, "_id": 0}
     )
-    yield from found.sort("uid", -1 if newest_first else 1).batch_size(20)
+    yield from found.sort("uid", -1 if newest_first else 1).batch_size(batch)
 
 
 def changes_since(lead: Lead, version: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ entry by its number and says from which timeline document on it is to be found, 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from lead_crm import cursors
@@ -21,15 +22,25 @@ Numbered = tuple[int, str, Entry]  # number, uid of the timeline document ("" in
 Place = tuple[int, int, bool]  # number, version of the timeline document or of the lead, whether it is in the lead
 
 NEEDED: Final = {"uid": 1, "version": 1, "spilled": 1, "_id": 0}
+BATCH: Final = 20
 WHEN: Final[Mapping[What, str]] = {"activities": "at", "history": "entered_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is read, in which order, and how many timeline documents at a time."""
+
+    what: What
+    newest_first: bool = False
+    batch: int = BATCH
 
 
 class Source:
     """The entries of one lead in order, and which of them comes next."""
 
-    def __init__(self, lead: Entry, what: What, *, newest_first: bool, place: Place | None) -> None:
+    def __init__(self, lead: Entry, way: Way, place: Place | None) -> None:
         self.lead = lead
-        self.entries = _from(lead, what, newest_first, place) if place else _entries(lead, what, newest_first)
+        self.entries = _from(lead, way, place) if place else _entries(lead, way)
         self.next = next(self.entries, None)
 
     def place(self) -> list[Any]:
@@ -46,11 +57,10 @@ def page(
     """Entries, the cursor of the next page, and how many there are in all."""
     leads = _leads(uid, what, actor)
     places = _places(cursor) if cursor else {}
-    sources = [
-        Source(lead, what, newest_first=newest_first, place=places.get(lead["uid"])) for lead in leads
-        if not cursor or lead["uid"] in places
-    ]  # fmt: skip
-    found = _taken(sources, what, limit, newest_first)
+    way = Way(what, newest_first, max(2, BATCH // len(leads)))
+    there = (lead for lead in leads if not cursor or lead["uid"] in places)
+    sources = [Source(lead, way, places.get(lead["uid"])) for lead in there]
+    found = _taken(sources, way, limit)
     rest = [source.place() for source in sources if source.next]
     count = sum(int(lead["spilled"][what] + len(lead[what])) for lead in leads)
     return found, cursors.encode(rest) if rest else None, count
@@ -65,13 +75,13 @@ def _leads(uid: str, what: What, actor: Actor) -> list[Entry]:
     return [lead, *store.parts(uids, NEEDED | {what: 1})]
 
 
-def _taken(sources: list[Source], what: What, limit: int, newest_first: bool) -> list[Entry]:
+def _taken(sources: list[Source], way: Way, limit: int) -> list[Entry]:
     found: list[Entry] = []
-    choose = max if newest_first else min
+    choose = max if way.newest_first else min
     while len(found) < limit and (waiting := [source for source in sources if source.next]):
-        first = choose(waiting, key=lambda source: source.next[2][WHEN[what]])  # type: ignore[index]
+        first = choose(waiting, key=lambda source: source.next[2][WHEN[way.what]])  # type: ignore[index]
         assert first.next
-        found.append(first.next[2] | ({"lead": first.lead["uid"]} if what == "activities" else {}))
+        found.append(first.next[2] | ({"lead": first.lead["uid"]} if way.what == "activities" else {}))
         first.next = next(first.entries, None)
     return found
 
@@ -91,18 +101,19 @@ def _place(given: Any) -> tuple[str, Place]:
     raise cursors.wrong()
 
 
-def _from(lead: Entry, what: What, newest_first: bool, place: Place) -> Iterator[Numbered]:
+def _from(lead: Entry, way: Way, place: Place) -> Iterator[Numbered]:
     number, version, own = place
-    start = None if own and newest_first else timeline_uid(lead["uid"], version)
-    entries = _entries(lead, what, newest_first, start)
-    return (e for e in entries if (e[0] <= number if newest_first else e[0] >= number))
+    start = None if own and way.newest_first else timeline_uid(lead["uid"], version)
+    return (e for e in _entries(lead, way, start) if (e[0] <= number if way.newest_first else e[0] >= number))
 
 
-def _entries(lead: Entry, what: What, newest_first: bool, start: str | None = None) -> Iterator[Numbered]:
-    own = _numbered("", lead["spilled"][what], lead[what])
-    rows = store.timelines(lead["uid"], below=lead["version"], start=start, newest_first=newest_first, what=what)
-    spilled = (entry for row in rows for entry in _in_order(row, what, newest_first))
-    if newest_first:
+def _entries(lead: Entry, way: Way, start: str | None = None) -> Iterator[Numbered]:
+    own = _numbered("", lead["spilled"][way.what], lead[way.what])
+    rows = store.timelines(
+        lead["uid"], below=lead["version"], start=start, newest_first=way.newest_first, what=way.what, batch=way.batch
+    )
+    spilled = (entry for row in rows for entry in _in_order(row, way))
+    if way.newest_first:
         yield from reversed(own)
         yield from spilled
     else:
@@ -110,9 +121,9 @@ def _entries(lead: Entry, what: What, newest_first: bool, start: str | None = No
         yield from own
 
 
-def _in_order(row: dict[str, Any], what: What, newest_first: bool) -> list[Numbered]:
-    entries = _numbered(row["uid"], row["start"][what], row[what])
-    return entries[::-1] if newest_first else entries
+def _in_order(row: dict[str, Any], way: Way) -> list[Numbered]:
+    entries = _numbered(row["uid"], row["start"][way.what], row[way.what])
+    return entries[::-1] if way.newest_first else entries
 
 
 def _numbered(document: str, start: int, entries: list[Entry]) -> list[Numbered]:
@@ -122,10 +133,10 @@ def _numbered(document: str, start: int, entries: list[Entry]) -> list[Numbered]
 def whole(lead: Lead, what: What) -> list[Entry]:
     """All of them, the oldest first."""
     row = lead.model_dump(include={"uid", "version", "spilled", what})
-    return [entry for _, _, entry in _entries(row, what, False)]
+    return [entry for _, _, entry in _entries(row, Way(what))]
 
 
 def activity(lead: Lead, uid: str) -> Entry:
     """One activity, wherever it is by now."""
     row = lead.model_dump(include={"uid", "version", "spilled", "activities"})
-    return next(entry for _, _, entry in _entries(row, "activities", True) if entry["uid"] == uid)
+    return next(entry for _, _, entry in _entries(row, Way("activities", newest_first=True)) if entry["uid"] == uid)
