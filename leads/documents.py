@@ -146,6 +146,9 @@ class MergedLead(Model):
     left_out: list[str] = Field(description="Values that do not fit this lead any more, or never did.")
     below: list[str] = Field(description="Leads that had been merged into that one before.")
 
+    def names(self) -> list[str]:
+        return [self.uid, *self.below]
+
 
 class Done(Model):
     """A POST with an Idempotency-Key that has been carried out, so that its repetition is known after a crash."""

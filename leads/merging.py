@@ -96,8 +96,8 @@ def _whole(lead: Lead) -> None:
 
 def _won(pair: Pair, values: dict[str, Any], left_out: list[str], note: str | None) -> Lead:
     winner, loser, ask = pair.winner, pair.loser, pair.ask
-    below = [uid for part in loser.merged for uid in (part.uid, *part.below)]
-    if sum(1 + len(part.below) for part in winner.merged) + 1 + len(below) > MOST:
+    below = [uid for part in loser.merged for uid in part.names()]
+    if sum(len(part.names()) for part in winner.merged) + 1 + len(below) > MOST:
         raise Conflict(f"At most {MOST} leads can be merged into one.", code="too_many_merged")
     part = MergedLead(
         uid=loser.uid, at=ask.now, by=ask.actor.uid, version=winner.version + 1, left_out=left_out, below=below

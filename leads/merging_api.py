@@ -18,8 +18,8 @@ def list_duplicates(call: Call[None, None], uid: str) -> Row:
     Contacts count, and what counts at all says `duplicates.on` in the config. Needs `lead.pii` too; leads that you may
     not see are not listed.
     """
-    call.actor.require("lead.pii")
     lead, workflow = store.load(uid, actor=call.actor)
+    call.actor.require("lead.pii")
     found, complete = duplicates.among(lead, workflow, call.actor)
     return {"results": [one.told() for one in found], "complete": complete}
 

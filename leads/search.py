@@ -38,6 +38,7 @@ def beginnings(word: str, shortest: int = SHORTEST) -> Iterator[str]:
 def grams(lead: Lead, workflow: Workflow, region: str) -> list[str]:
     """All that the lead is found by; what names it exactly comes first, so that no limit cuts it off."""
     found: dict[str, None] = dict.fromkeys(_uid_grams(lead.uid))
+    found.update(dict.fromkeys(fold(uid) for part in lead.merged for uid in part.names()))
     found.update(dict.fromkeys(fold(email) for email in _emails(lead)))
     for phone in _phones(lead):
         found.update(dict.fromkeys(_phone_grams(phone, region)))

@@ -55,7 +55,7 @@ def _parts(lead: Lead) -> list[Lead]:
 
 
 def _names_of_parts(lead: Lead) -> list[str]:
-    return [uid for part in lead.merged for uid in (part.uid, *part.below)]
+    return [uid for part in lead.merged for uid in part.names()]
 
 
 def _related(lead: Lead, actor: Actor) -> list[str]:

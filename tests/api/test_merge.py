@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lead_crm import audit, mongo
-from leads import store
+from leads import duplicates, store
 from tests.api.merging import merge, merged, note, stored, two, unmerge, unmerged
 from tests.api.steps import at_once, codes, fields, found, go, listed, read, ready, relaxed, statuses, twin, uids
 from tests.cast import NORTH, SOUTH, Cast, lead
@@ -72,7 +72,7 @@ class TestMerging:
         assert listed(cast.alice)["count"] == 1
         assert found(cast.alice, "status=open,archived,won,lost,on_hold") == {one}
         assert found(cast.alice, "q=zuzana") == {one}  # as a contact
-        assert found(cast.alice, f"q={other}") == set()
+        assert found(cast.alice, f"q={other}") == {one}  # the number that somebody has noted down
         board = cast.alice.get("/api/leads/kanban/").json()
         assert [card["uid"] for column in board for card in column["leads"]] == [one]
         work = listed(cast.alice, path="/api/tasks/")["results"]
@@ -137,6 +137,22 @@ class TestMerging:
         one, other = two(cast.alice, None, ADA)
         merged(cast.alice, one, other)
         assert cast.root.patch("/api/config/", {"duplicates": {"policy": "attach"}}).status_code == 200
+        again = cast.alice.post("/api/leads/", {"name": "Ada", **ADA, "fields": {"budget": "1"}}).json()
+        assert (again["uid"], again["attached"]) == (one, True)
+
+    def test_also_where_it_was_merged_just_then(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between looking for the lead and writing onto its timeline."""
+        one, other = two(cast.alice, None, ADA)
+        assert cast.root.patch("/api/config/", {"duplicates": {"policy": "attach"}}).status_code == 200
+        look = duplicates.find
+
+        def slowly(*asked: Any) -> Any:
+            seen = look(*asked)
+            monkeypatch.undo()
+            merged(cast.alice, one, other)
+            return seen
+
+        monkeypatch.setattr(duplicates, "find", slowly)
         again = cast.alice.post("/api/leads/", {"name": "Ada", **ADA, "fields": {"budget": "1"}}).json()
         assert (again["uid"], again["attached"]) == (one, True)
 

@@ -137,6 +137,20 @@ def test_one_that_was_merged_itself_is_left_to_its_winner(cast: Cast) -> None:
     assert (answer.status_code, answer.json()["merged_into"]) == (409, one)
 
 
+def test_it_comes_back_into_its_stage_even_if_that_was_deleted(cast: Cast) -> None:
+    """Deleting kept the stage, archived, as history names it. Its column shows until the lead moves on."""
+    relaxed(cast.root)
+    one, other = two(cast.alice)
+    assert go(cast.alice, other, "stage-proposal").status_code == 200
+    merged(cast.alice, one, other)
+    assert cast.root.delete("/api/stages/stage-proposal/").status_code == 204
+    unmerged(cast.alice, one)
+    assert read(cast.alice, other)["current_stage"] == "stage-proposal"
+    board = {column["uid"]: uids(column["leads"]) for column in cast.alice.get("/api/leads/kanban/").json()}
+    assert board["stage-proposal"] == [other]
+    assert go(cast.alice, other, "stage-won").status_code == 200
+
+
 class TestWhatStandsAgainst:
     def test_a_stage_that_is_full(self, cast: Cast) -> None:
         relaxed(cast.root)

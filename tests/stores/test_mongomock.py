@@ -115,3 +115,12 @@ def test_a_person_is_exported_and_erased(cast: Cast) -> None:
 
 def test_health_is_good(cast: Cast) -> None:
     assert cast.nobody.get("/health/").json() == {"status": "ok", "database": "ok"}
+
+
+def test_leads_are_merged_and_unmerged(cast: Cast) -> None:
+    one, other = lead(cast.alice)["uid"], lead(cast.alice, company="Mill")["uid"]
+    after = cast.alice.post(f"/api/leads/{one}/merge/", {"lead": other})
+    assert (after.status_code, after.json()["company"]) == (200, "Mill")
+    assert cast.alice.get(f"/api/leads/{other}/")["Location"] == f"/api/leads/{one}/"
+    assert cast.alice.post(f"/api/leads/{one}/unmerge/").json()["company"] is None
+    assert read(cast.alice, other)["company"] == "Mill"
