@@ -108,10 +108,22 @@ def people(uids: Iterable[str]) -> dict[str, Person]:
     return {uid: person for uid, person in found if person is not None}
 
 
+def holding(role: str) -> tuple[Person, ...]:
+    """Everybody active with this role, always in the same order."""
+    return remembered(f"holding:{role}", partial(_read_holding, role))
+
+
+def _read_holding(role: str) -> tuple[Person, ...]:
+    rows = mongo.collection("accounts").find({"type": "account", "roles": role, "active": True}).sort("uid", 1)
+    return tuple(map(_person, rows))
+
+
 def _read_person(uid: str) -> Person | None:
     row = mongo.collection("accounts").find_one({"type": "account", "uid": uid, "active": True})
-    if row is None:
-        return None
+    return None if row is None else _person(row)
+
+
+def _person(row: mongo.Row) -> Person:
     known = roles()
     everywhere = any(known[role].all_centers for role in row["roles"] if role in known)
-    return Person(uid, row["name"], tuple(row["centers"]), everywhere)
+    return Person(row["uid"], row["name"], tuple(row["centers"]), everywhere)

@@ -192,8 +192,12 @@ def transition_lead(call: Call[TransitionIn, None], uid: str) -> Row:
 
 @endpoint(permission="lead.edit", body=AssignIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def assign_lead(call: Call[AssignIn, None], uid: str) -> Row:
-    """Give a lead to one or several people, or to nobody (null). Giving it to others needs `lead.assign`."""
-    return _written(call, service.assign(uid, call.body.assigned_to, **_who(call), if_match=call.if_match))
+    """Give a lead to one or several people, or to nobody (null). Giving it to others needs `lead.assign`.
+
+    With `by_rule` it goes to whoever gets it by the stage's `auto_assign` or the config's `assignment`, as a new lead
+    would; the timeline says by which rule. 409 `no_rule` where none applies, `nobody_there` where its pool is empty.
+    """
+    return _written(call, service.assign_as(uid, call.body, **_who(call), if_match=call.if_match))
 
 
 @endpoint(permission="lead.close", body=ConvertIn, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from lead_crm import directory, documents
 from lead_crm.access import Actor, public, system
 from lead_crm.errors import Conflict, Fault, Merged
 from leads import capture, duplicates, rules, service, store
 from leads.capture import Answers, EnquiryIn
+from leads.dealing import Dealer
 from leads.documents import Lead
 from leads.duplicates import Found
 from leads.messages import LeadIn
@@ -29,21 +31,35 @@ class Entered:
     attached: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What is left until nothing can refuse a lead: who gets it by a rule."""
+
+    dealer: Dealer
+    made: Callable[[], Lead]
+
+    def settled(self, lead: Lead, workflow: Workflow) -> Lead:
+        return self.dealer.settled(lead, workflow, lambda: self.made().model_copy(update={"sole": lead.sole}))
+
+
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
-    ask = Ask(actor, workflow_service.current(), now, once)
-    lead = rules.create(body, ask, directory.people(body.assigned_to))
-    return _entered(lead, ask, ask.workflow.config.duplicates.policy)
+    with Dealer(now) as dealer:
+        ask = Ask(actor, workflow_service.current(), now, once, pick=dealer.asked())
+        made = partial(rules.create, body, ask, directory.people(body.assigned_to))
+        return _entered(made(), ask, ask.workflow.config.duplicates.policy, Last(dealer, made))
 
 
 def receive(
     body: EnquiryIn, *, now: datetime, once: str | None, also: Sequence[Fault], door: Callable[[], None]
 ) -> Lead:
     """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
-    ask = Ask(_public(), workflow_service.current(), now, once)
-    came = capture.lead(body, ask, also)
-    door()
-    policies = ask.workflow.config.duplicates
-    entered = _entered(came, ask, policies.public or policies.policy)
+    with Dealer(now) as dealer:
+        ask = Ask(_public(), workflow_service.current(), now, once, pick=dealer.asked())
+        made = partial(capture.lead, body, ask, also)
+        came = made()
+        door()
+        policies = ask.workflow.config.duplicates
+        entered = _entered(came, ask, policies.public or policies.policy, Last(dealer, made))
     return came.model_copy(update={"uid": entered.lead.uid})
 
 
@@ -56,7 +72,7 @@ def faults_of_enquiry(body: Answers, *, also: Sequence[Fault]) -> list[Fault]:
     return service.faults_of(lambda: capture.lead(body, ask, also))
 
 
-def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
+def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy, last: Last) -> Entered:
     """Inserted, unless the policy finds that it should not. Of two at once with the same mark the index lets one in;
     the other looks again and finds it."""
     alone = policy in ("reject", "attach")
@@ -67,15 +83,17 @@ def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy) -> Entered:
         with suppress(store.Doubled, rules.Archived, rules.Erased):
             if found and alone:
                 return _instead(lead, found, ask, policy)
-            return Entered(_inserted(lead, ask), ask.workflow, found)
+            return Entered(_inserted(lead, ask, last), ask.workflow, found)
     raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
 
 
-def _inserted(lead: Lead, ask: Ask) -> Lead:
+def _inserted(lead: Lead, ask: Ask, last: Last) -> Lead:
     try:
-        return store.insert(lead, ask.workflow)
+        inserted = store.insert(lead, ask.workflow, partial(last.settled, workflow=ask.workflow))
     except store.AlreadyDone as done:
         return _still_seen(done.lead, ask.actor)
+    last.dealer.spent()
+    return inserted
 
 
 def _still_seen(lead: Lead, actor: Actor) -> Lead:

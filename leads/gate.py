@@ -1,14 +1,14 @@
 """The gate: may this lead go there, and if not, why, and what would make it pass."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 from lead_crm.documents import new_uid
 from lead_crm.errors import Fault, Invalid, NotAllowed, Refused
-from leads import ranking, scoring
-from leads.documents import Fields, HistoryEntry, Lead, Task
+from leads import assignment, ranking, scoring
+from leads.documents import Activity, Fields, HistoryEntry, Lead, Task
 from leads.record import Ask, Step, changed, line
 from workflow.documents import Stage, TaskTemplate
 
@@ -182,7 +182,7 @@ def entering(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Step:
     values = _entry(stage, wish, ask)
     if lead.status in KEEPING:
         values["status"] = lead.status
-    assigned = lead.assigned_to or ([stage.auto_assign] if stage.auto_assign else [])
+    assigned, given = _holders(dict(lead), stage, ask, moving=True)
     values |= {
         "history": [*_exited(lead, ask), *values["history"]],
         "assigned_to": assigned,
@@ -191,7 +191,20 @@ def entering(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Step:
     lines = [line(ask, "stage_change", wish.note, **_said(lead, stage, wish))]
     if values["status"] != lead.status:
         lines.append(line(ask, "status_change", old=lead.status, new=values["status"]))
-    return Step(values, lines)
+    return Step(values, [*lines, *given])
+
+
+def _holders(values: Mapping[str, Any], stage: Stage, ask: Ask, *, moving: bool) -> tuple[list[str], list[Activity]]:
+    """Whose lead it is on entering; and where a rule was asked for somebody, what came of it."""
+    held = list(dict.fromkeys(values["assigned_to"]))
+    if held or values.get("status") == "archived":
+        return held, []
+    wanted = assignment.wanted(values, stage, ask.workflow, moving=moving)
+    picked = ask.pick(wanted) if wanted else None
+    if wanted is None or picked is None:
+        return [], []
+    new = [picked.person] if picked.person else []
+    return new, [line(ask, "assignment", picked.why, old=[], new=new, rule=wanted.name)]
 
 
 def _said(lead: Lead, stage: Stage, wish: Move) -> dict[str, Any]:
@@ -236,9 +249,9 @@ def _entry(stage: Stage, wish: Move, ask: Ask) -> dict[str, Any]:
 
 def begin(values: dict[str, Any], stage: Stage, ask: Ask) -> dict[str, Any]:
     """A new lead enters the first stage of its life."""
-    assigned = list(dict.fromkeys(values["assigned_to"])) or ([stage.auto_assign] if stage.auto_assign else [])
+    assigned, given = _holders(values, stage, ask, moving=False)
     entered = _entry(stage, Move(stage.uid), ask)
-    return values | entered | {"assigned_to": assigned, "tasks": tasks_of(stage, assigned, ask)}
+    return values | entered | {"assigned_to": assigned, "tasks": tasks_of(stage, assigned, ask), "activities": given}
 
 
 def place(position: Position, ask: Ask) -> str:

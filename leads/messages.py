@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import MISSING, Field, StringConstraints, model_validator
 
 from lead_crm.access import DEFAULT_CENTER
 from lead_crm.documents import (
@@ -46,7 +46,7 @@ class LeadIn(In, Attributes):
     center: Key | None = Field(
         default=None, description=f"Your only one where left out (`{DEFAULT_CENTER}` where none are made)."
     )
-    assigned_to: Assignees = []
+    assigned_to: Assignees = Field(default=[], description="Empty: whoever gets it by `assignment` in the config.")
 
 
 AddressPatch = partial("AddressPatch", Address)
@@ -199,7 +199,8 @@ class TransitionIn(In):
 
 
 class AssignIn(In):
-    assigned_to: Uid | Assignees | None
+    assigned_to: Uid | Assignees | MISSING | None = Field(default=MISSING, description="null: to nobody.")
+    by_rule: bool = Field(default=False, description="To whomever the assignment rules give it; needs lead.assign.")
 
 
 class Nothing(In):

@@ -15,7 +15,7 @@ SAID: Final[dict[str, frozenset[str]]] = {
     "system": frozenset({"source", "stage"}),
     "stage_change": frozenset({"from", "to", "forced"}),
     "status_change": frozenset({"old", "new"}),
-    "assignment": frozenset({"old", "new"}),
+    "assignment": frozenset({"old", "new", "rule"}),
     "field_change": frozenset({"fields"}),
     "task": frozenset({"task", "status", "outcome", "fields"}),
     "merge": frozenset({"event", "lead", "fields", "left_out", "kept"}),

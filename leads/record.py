@@ -9,6 +9,7 @@ from lead_crm.access import Actor
 from lead_crm.diff import differences
 from lead_crm.documents import new_uid
 from leads import scoring
+from leads.assignment import Pick, unasked
 from leads.documents import Activity, ActivityKind, ChangeSet, Done, Lead, Timeline
 from workflow.workflow import Workflow
 
@@ -36,6 +37,7 @@ class Ask:
     now: datetime
     once: str | None = None
     full: frozenset[str] = frozenset()  # stages that are known to have no room
+    pick: Pick = unasked  # who gets a lead by a rule
 
     def after(self, lead: Lead) -> "Ask":
         """Never at or before the lead's last change, so that every version has a moment of its own."""

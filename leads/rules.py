@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from lead_crm.access import Actor, Person
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, Merged, NotAllowed
+from leads import assignment
 from leads.documents import CONTACTS, Address, Fields, Lead, Quantity
 from leads.gate import begin
 from leads.messages import ActivityIn, LeadIn
@@ -74,8 +75,9 @@ def _first_version(values: dict[str, Any], ask: Ask) -> Lead:
         "uid": "?", "last_contacted_at": None, "call_attempts": 0,
         "created_at": ask.now, "updated_at": ask.now, "created_by": ask.actor.uid, "updated_by": ask.actor.uid,
         "workflow_version": ask.workflow.version,
-        "activities": [line(ask, "system", "Created", source=values["source"], stage=values["current_stage"])],
     }  # fmt: skip
+    created = line(ask, "system", "Created", source=values["source"], stage=values["current_stage"])
+    values["activities"] = [created, *values["activities"]]
     if ask.once:
         values["done"] = [{"once": ask.once, "at": ask.now}]
     return Lead.model_validate(derived(values, ask))
@@ -235,6 +237,33 @@ def assign(lead: Lead, assigned_to: Sequence[str], ask: Ask) -> Lead:
         return lead
     ask = ask.after(lead)
     said = line(ask, "assignment", old=lead.assigned_to, new=new)
+    return changed(lead, ask, [said], assigned_to=new)
+
+
+class NoRule(Conflict):
+    code, title = "no_rule", "No rule of `assignment`, and no stage, gives this lead to anybody: say who gets it."
+
+
+class NobodyThere(Conflict):
+    code, title = "nobody_there", "Nobody in the pool can get this lead."
+
+
+def deal(lead: Lead, ask: Ask) -> Lead:
+    """To whomever the rules give it, as if it came in where it stands."""
+    living(lead)
+    ask.actor.require("lead.assign")
+    wanted = assignment.wanted(dict(lead), ask.workflow.stage(lead.current_stage), ask.workflow, moving=False)
+    if wanted is None:
+        raise NoRule
+    ask, picked = ask.after(lead), ask.pick(wanted)
+    if picked is None:  # not yet
+        return changed(lead, ask, [])
+    if picked.person is None:
+        raise NobodyThere(picked.why)
+    new = [picked.person]
+    if new == lead.assigned_to:
+        return lead
+    said = line(ask, "assignment", picked.why, old=lead.assigned_to, new=new, rule=wanted.name)
     return changed(lead, ask, [said], assigned_to=new)
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+
+from pydantic import MISSING
 
 from lead_crm import directory, documents, mongo
 from lead_crm.access import Actor, system
@@ -14,11 +17,13 @@ from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Stale
 from leads import gate, life, placing, record, rules, seats, store, tasks, timeline
 from leads.automation import Automation
+from leads.dealing import Dealer
 from leads.documents import Lead, Task
 from leads.gate import Move
 from leads.life_messages import CloseIn, ConvertIn, HoldIn
 from leads.messages import (
     ActivityIn,
+    AssignIn,
     CompleteIn,
     KanbanMoveIn,
     TaskIn,
@@ -99,6 +104,18 @@ def assign(
         return rules.assign(lead, people, ask)
 
     return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
+
+
+def assign_as(
+    uid: str, body: AssignIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
+) -> Changed:
+    if body.assigned_to is not MISSING and body.by_rule:
+        raise Invalid([Fault("/by_rule", "not_both", "Send assigned_to or by_rule, not both.")])
+    if body.by_rule:
+        return change(uid, rules.deal, actor=actor, now=now, once=once, if_match=if_match)
+    if body.assigned_to is MISSING:
+        raise Invalid([Fault("/assigned_to", "required", "Say who gets it, or send by_rule: true.")])
+    return assign(uid, body.assigned_to, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def archive(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None = None) -> Changed:
@@ -240,20 +257,27 @@ def change(
     load: Callable[[], Changed] | None = None,
 ) -> Changed:
     """The one way to change a lead: one read, one rule, one write over the version that was read."""
-    for attempt in range(ATTEMPTS):
-        before, workflow = load() if load else store.load(uid, actor=actor)
-        if once and any(done.once == once for done in before.done):
-            return before, workflow
-        rules.remaining(before)
-        unchanged(before, if_match)
-        kept, spilled = record.spill(before)
-        after = rule(kept, Ask(actor, workflow, now, once))
-        if after is kept:
-            return before, workflow
-        with room(before, after, workflow):
-            if store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
-                return after, workflow
-        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
+    with Dealer(now) as dealer:
+        for attempt in range(ATTEMPTS):
+            before, workflow = load() if load else store.load(uid, actor=actor)
+            if once and any(done.once == once for done in before.done):
+                return before, workflow
+            rules.remaining(before)
+            unchanged(before, if_match)
+            kept, spilled = record.spill(before)
+            ruled = partial(rule, kept, Ask(actor, workflow, now, once, pick=dealer.asked()))
+            wished = ruled()
+            if wished is kept:
+                return before, workflow
+            with room(before, wished, workflow):
+                after = dealer.settled(wished, workflow, ruled)
+                if after is kept:
+                    return before, workflow
+                seated = after.current_stage == wished.current_stage  # else whoever got it has opened the way further
+                if seated and store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
+                    dealer.spent()
+                    return after, workflow
+            time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
     raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
 
 

@@ -1,7 +1,7 @@
 """Leads in the database. Whoever reads or writes one says who is asking."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -98,11 +98,15 @@ def _row(lead: Lead, workflow: Workflow) -> mongo.Row:
     return {"type": "lead", **lead.model_dump(), "keys": keys(lead, workflow, settings.DEFAULT_REGION)}
 
 
-def insert(lead: Lead, workflow: Workflow) -> Lead:
-    """Draw the lead's number and insert it. A number that turns out to be taken is skipped."""
+def insert(lead: Lead, workflow: Workflow, last: Callable[[Lead], Lead] = lambda lead: lead) -> Lead:
+    """Draw the lead's number and insert it. A number that turns out to be taken is skipped.
+
+    `last`: what is done to a lead only when it is sure to come in.
+    """
     series = numbering.series(workflow.config.lead_id, lead.created_at)
     if len(claims(lead, workflow)) > len(lead.sole) and (conflict := _claimed(lead, workflow)):
         raise conflict
+    lead = last(lead)
     for _ in range(DRAWS):
         sequence = _draw(series)
         numbered = lead.model_copy(update={"uid": numbering.uid(series, sequence)})

@@ -16,9 +16,9 @@ LATE = "lead_crm.gunicorn_config"  # imports inside a function, for a reason tha
 ROOMS = {"documents": 0, "rules": 1, "store": 1, "service": 2, "api": 3}
 PURE = {
     "lead_crm": "errors access diff contact",
-    "workflow": "documents fields values scoring policies task_kinds workflow rules",
+    "workflow": "assignment documents fields values scoring policies task_kinds workflow rules",
     "leads": "documents messages record gate rules tasks automation life life_messages scoring search keys ranking"
-    " merging merging_messages numbering erasing personal capture enquiry_form",
+    " merging merging_messages numbering erasing personal capture enquiry_form assignment",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
 IMPURE_ROOMS = (
@@ -26,7 +26,7 @@ IMPURE_ROOMS = (
     r"|.*\.(store|service|api)$"
 )
 SPEAKS_MONGO = re.compile(
-    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|worklist)"
+    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|turns|worklist)"
     r"|lead_crm\.(audit|attempts)|leads\.duplicates|management\.(accounts|sessions|audit_log|privacy|retention|worker)"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}

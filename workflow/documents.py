@@ -21,7 +21,7 @@ from lead_crm.documents import (
     partial,
 )
 from workflow.fields import FieldDefinition
-from workflow.policies import Capture, Duplicates, Retention, RoleDefinition
+from workflow.policies import Assignment, Capture, Dealing, Duplicates, Retention, RoleDefinition
 from workflow.scoring import Scoring
 from workflow.task_kinds import Choice, TaskKind
 
@@ -104,6 +104,7 @@ class Settings(Model):
     roles: Annotated[list[RoleDefinition], Field(max_length=50)] = Field(
         default=[], description="Roles besides those built in."
     )
+    assignment: Assignment = Assignment()
     duplicates: Duplicates = Duplicates()
     capture: Capture = Capture()
     retention: Retention = Retention()
@@ -153,7 +154,11 @@ class StageSettings(Model):
     probability: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None, description="Becomes the lead's conversion_probability on entering."
     )
-    auto_assign: Uid | None = Field(default=None, description="Who gets a lead that nobody holds on entering.")
+    auto_assign: Uid | Dealing | None = Field(
+        default=None,
+        description="Who gets a lead that nobody holds on entering: one person, or one out of a pool. Comes before the "
+        "config's `assignment`; `by_hand` keeps its rules from leads that begin here.",
+    )
     description: Text | None = None
     archived: bool = False
 

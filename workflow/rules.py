@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lead_crm.access import PERMISSIONS, ROLES, Actor, covers
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotAllowed, NotFound
+from workflow import assignment
 from workflow.documents import Config, Settings, Stage, StageIn
 from workflow.fields import check_definitions
 from workflow.policies import RoleDefinition
@@ -80,7 +81,7 @@ def config_faults(workflow: Workflow) -> list[Fault]:
     faults += _retention_faults(config)
     return [
         *faults, *_number_faults(config), *_sort_faults(workflow), *_scoring_faults(workflow), *_role_faults(workflow),
-        *_capture_faults(config),
+        *_capture_faults(config), *assignment.faults(workflow),
     ]  # fmt: skip
 
 
@@ -235,7 +236,7 @@ def stage_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
         Fault(f"/required_fields/{i}", "unknown_field", f"There is no field {name}.")
         for i, name in enumerate(stage.required_fields) if not is_known(workflow, name)
     ]  # fmt: skip
-    return faults + _template_faults(workflow, stage)
+    return faults + _template_faults(workflow, stage) + assignment.stage_faults(workflow, stage)
 
 
 def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
@@ -346,7 +347,9 @@ def drop_stage(workflow: Workflow, uid: str, *, keep: bool = False, now: datetim
         for stage in workflow.stages if uid in stage.allowed_next_stages
     ]  # fmt: skip
     kinds = [_without(kind, uid) for kind in workflow.config.task_kinds]
-    return workflow.using(config=_next(workflow, now, task_kinds=kinds), stages=pointing, without=None if keep else uid)
+    dealing = assignment.without(workflow.config.assignment, uid)
+    config = _next(workflow, now, task_kinds=kinds, assignment=dealing)
+    return workflow.using(config=config, stages=pointing, without=None if keep else uid)
 
 
 def _without(kind: TaskKind, stage: str) -> TaskKind:

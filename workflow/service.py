@@ -1,14 +1,15 @@
 """Changing the workflow: load, rule, publish; again when another administrator was first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from lead_crm import directory
 from lead_crm.access import Actor
 from lead_crm.diff import differences
-from lead_crm.errors import Conflict, LeadCrmError, Stale
-from workflow import rules, store
+from lead_crm.errors import Conflict, Invalid, LeadCrmError, Stale
+from workflow import assignment, rules, store
+from workflow.assignment import Named
 from workflow.documents import Change, Config, ConfigIn, LogEntry, ReorderIn, Stage, StageIn
 from workflow.preset import load
 from workflow.workflow import Workflow
@@ -49,6 +50,15 @@ def _everywhere(actor: Actor) -> bool:
     return any(known[role].all_centers for role in actor.roles if role in known)
 
 
+def _at_hand(named: Sequence[Named], before: Sequence[Named] = ()) -> None:
+    """People and centres that a change names. Those named before may have gone since: they are passed over."""
+    old = {(one.kind, one.uid) for one in before}
+    new = [one for one in named if (one.kind, one.uid) not in old]
+    there = {"person": directory.people(one.uid for one in new if one.kind == "person"), "center": directory.centers()}
+    if faults := [one.missing() for one in new if one.uid not in there[one.kind]]:
+        raise Invalid(faults)
+
+
 def _there(workflow: Workflow | None) -> Workflow:
     if workflow is None:
         raise rules.NotSetUp
@@ -63,6 +73,7 @@ def set_up(body: ConfigIn, *, actor: Actor, now: datetime) -> Config:
     if store.current() is not None:
         raise Conflict("There is already a config; there is never a second one. PATCH it.", code="config_exists")
     after = rules.set_up(body, now=now)
+    _at_hand(assignment.named(after.config.assignment))
     rules.may_define((), after.config.roles, actor, everywhere=_everywhere(actor))
     entry = _entry("set_up", "config", 1, None, after, actor=actor, now=now)
     if not store.publish(None, after, entry):
@@ -95,6 +106,7 @@ def configure(changes: dict[str, Any], *, actor: Actor, now: datetime, if_match:
     def rule(before: Workflow) -> Workflow:
         _unchanged("config", before.version, if_match)
         after = rules.configure(before, changes, now=now)
+        _at_hand(assignment.named(after.config.assignment), assignment.named(before.config.assignment))
         rules.may_define(before.config.roles, after.config.roles, actor, everywhere=_everywhere(actor))
         return after
 
@@ -116,6 +128,7 @@ def add_stage(body: StageIn, *, actor: Actor, now: datetime) -> Stage:
 
     def rule(before: Workflow) -> Workflow:
         after, stage = rules.add_stage(before, body, now=now)
+        _at_hand(assignment.named_in(stage))
         made[:] = [stage]
         return after
 
@@ -127,8 +140,11 @@ def change_stage(
     uid: str, changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None = None
 ) -> Stage:
     def rule(before: Workflow) -> Workflow:
-        _unchanged(uid, rules.known_stage(before, uid).version, if_match)
-        return rules.change_stage(before, uid, changes, now=now)[0]
+        old = rules.known_stage(before, uid)
+        _unchanged(uid, old.version, if_match)
+        after, stage = rules.change_stage(before, uid, changes, now=now)
+        _at_hand(assignment.named_in(stage), assignment.named_in(old))
+        return after
 
     return _change("stage_changed", uid, rule, actor=actor, now=now).by_uid[uid]
 
