@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from lead_crm.access import ROLES
 from lead_crm.errors import Fault
-from workflow.documents import Stage
+from workflow.documents import Stage, StageSettings
 from workflow.policies import Assignment, AssignmentRule, Dealing, InRole
 from workflow.workflow import Workflow
 
@@ -35,7 +35,7 @@ def named(assignment: Assignment) -> list[Named]:
     return found
 
 
-def named_in(stage: Stage) -> list[Named]:
+def named_in(stage: StageSettings) -> list[Named]:
     if isinstance(stage.auto_assign, str):
         return [Named("/auto_assign", "person", stage.auto_assign)]
     return list(_people("/auto_assign", stage.auto_assign)) if stage.auto_assign else []

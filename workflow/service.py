@@ -1,6 +1,7 @@
 """Changing the workflow: load, rule, publish; again when another administrator was first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -50,13 +51,22 @@ def _everywhere(actor: Actor) -> bool:
     return any(known[role].all_centers for role in actor.roles if role in known)
 
 
-def _at_hand(named: Sequence[Named], before: Sequence[Named] = ()) -> None:
-    """People and centres that a change names. Those named before may have gone since: they are passed over."""
+@contextmanager
+def _at_hand(named: Sequence[Named], before: Sequence[Named] = ()) -> Iterator[None]:
+    """People and centres that a change names must be there; what else is wrong with it is told with them.
+
+    Those named before may have gone since: they are passed over.
+    """
     old = {(one.kind, one.uid) for one in before}
     new = [one for one in named if (one.kind, one.uid) not in old]
     there = {"person": directory.people(one.uid for one in new if one.kind == "person"), "center": directory.centers()}
-    if faults := [one.missing() for one in new if one.uid not in there[one.kind]]:
-        raise Invalid(faults)
+    missing = [one.missing() for one in new if one.uid not in there[one.kind]]
+    try:
+        yield
+    except Invalid as refused:
+        raise Invalid([*refused.faults, *missing]) from None
+    if missing:
+        raise Invalid(missing)
 
 
 def _there(workflow: Workflow | None) -> Workflow:
@@ -72,8 +82,8 @@ def read_stage(uid: str) -> Stage:
 def set_up(body: ConfigIn, *, actor: Actor, now: datetime) -> Config:
     if store.current() is not None:
         raise Conflict("There is already a config; there is never a second one. PATCH it.", code="config_exists")
-    after = rules.set_up(body, now=now)
-    _at_hand(assignment.named(after.config.assignment))
+    with _at_hand(assignment.named(body.assignment)):
+        after = rules.set_up(body, now=now)
     rules.may_define((), after.config.roles, actor, everywhere=_everywhere(actor))
     entry = _entry("set_up", "config", 1, None, after, actor=actor, now=now)
     if not store.publish(None, after, entry):
@@ -105,8 +115,9 @@ def install(preset: str, *, actor: Actor, now: datetime) -> bool:
 def configure(changes: dict[str, Any], *, actor: Actor, now: datetime, if_match: int | None) -> Config:
     def rule(before: Workflow) -> Workflow:
         _unchanged("config", before.version, if_match)
-        after = rules.configure(before, changes, now=now)
-        _at_hand(assignment.named(after.config.assignment), assignment.named(before.config.assignment))
+        wanted = before.config.changed(**changes).assignment
+        with _at_hand(assignment.named(wanted), assignment.named(before.config.assignment)):
+            after = rules.configure(before, changes, now=now)
         rules.may_define(before.config.roles, after.config.roles, actor, everywhere=_everywhere(actor))
         return after
 
@@ -127,8 +138,8 @@ def add_stage(body: StageIn, *, actor: Actor, now: datetime) -> Stage:
     made: list[Stage] = []
 
     def rule(before: Workflow) -> Workflow:
-        after, stage = rules.add_stage(before, body, now=now)
-        _at_hand(assignment.named_in(stage))
+        with _at_hand(assignment.named_in(body)):
+            after, stage = rules.add_stage(before, body, now=now)
         made[:] = [stage]
         return after
 
@@ -142,9 +153,8 @@ def change_stage(
     def rule(before: Workflow) -> Workflow:
         old = rules.known_stage(before, uid)
         _unchanged(uid, old.version, if_match)
-        after, stage = rules.change_stage(before, uid, changes, now=now)
-        _at_hand(assignment.named_in(stage), assignment.named_in(old))
-        return after
+        with _at_hand(assignment.named_in(old.changed(**changes)), assignment.named_in(old)):
+            return rules.change_stage(before, uid, changes, now=now)[0]
 
     return _change("stage_changed", uid, rule, actor=actor, now=now).by_uid[uid]
 

@@ -124,3 +124,11 @@ def test_leads_are_merged_and_unmerged(cast: Cast) -> None:
     assert cast.alice.get(f"/api/leads/{other}/")["Location"] == f"/api/leads/{one}/"
     assert cast.alice.post(f"/api/leads/{one}/unmerge/").json()["company"] is None
     assert read(cast.alice, other)["company"] == "Mill"
+
+
+def test_a_lead_whose_turn_would_have_to_be_counted_stays_with_nobody(cast: Cast) -> None:
+    pool = {"mode": "round_robin", "pool": [cast.bob.uid, cast.carol.uid]}
+    assert cast.root.patch("/api/config/", {"assignment": pool}).status_code == 200
+    made = lead(cast.alice)
+    assert (made["assigned_to"], made["activities"][-1]["kind"]) == ([], "assignment")
+    assert "needs a real MongoDB" in made["activities"][-1]["body"]
