@@ -1,7 +1,7 @@
 """Whose turn it is: one small document for each rule and centre, changed by one atomic command for each lead.
 
 Everybody in it has the number of their last turn. The next turn is that of the one whose last is longest ago, so a pool
-that changes costs nobody a turn: who comes new has the next one, and all others go on in their order.
+that changes costs nobody a turn: who comes new is next, and all others go on in their order.
 
 Where the load decides, it is the number of open leads, counted every few seconds; each turn in between adds one. A
 count does not see leads that are still on their way, so one turn taken since the count before may be missing in it:
@@ -25,6 +25,8 @@ COUNTED_FOR: Final = timedelta(seconds=5)
 ON_THEIR_WAY: Final = 3 * COUNTED_FOR  # whatever was drawn longer ago stands in the leads
 MANY: Final = 1_000  # so many open leads, and more, are the same: then it goes by turns
 PATIENCE_MS: Final = 30
+MOST_PEOPLE: Final = 10_000
+NEVER: Final = -(10**15)  # the last turn of somebody who has had none
 
 Step = dict[str, Any]
 
@@ -84,12 +86,13 @@ def _drawn(where: Mapping[str, Any], among: Sequence[str], *, load: int) -> Turn
 
 
 def _joined(among: Sequence[str]) -> Step:
-    """Whoever is not known yet comes before all others, in the order of the pool."""
+    """Whoever is not known yet comes before all who have had a turn, in the order of joining and of the pool."""
     known, uids = {"$ifNull": ["$people", []]}, list(among)
     strangers = {"$filter": {
         "input": uids, "as": "uid", "cond": {"$not": {"$in": ["$$uid", {"$ifNull": ["$people.who", []]}]}},
     }}  # fmt: skip
-    place = {"$subtract": [{"$indexOfArray": [uids, "$$uid"]}, len(uids)]}
+    joined = {"$multiply": [{"$ifNull": ["$turn", 0]}, MOST_PEOPLE]}
+    place = {"$add": [NEVER, joined, {"$indexOfArray": [uids, "$$uid"]}]}
     entry = {"who": "$$uid", "turn": place, "load": 0, "fresh": 0}
     return {"$set": {"people": {"$concatArrays": [
         known, {"$map": {"input": strangers, "as": "uid", "in": entry}},

@@ -115,9 +115,9 @@ class TestThePool:
         dealt(cast, "round_robin", cast.bob, cast.carol)
         assert holders(cast.alice, 1) == [bob]
         dealt(cast, "round_robin", cast.bob, cast.carol, cast.nora)
-        assert holders(cast.alice, 4) == [nora, carol, bob, nora]
-        dealt(cast, "round_robin", cast.nora, cast.bob, cast.carol)
-        assert holders(cast.alice, 3) == [carol, bob, nora]
+        assert holders(cast.alice, 4) == [carol, nora, bob, carol]
+        dealt(cast, "round_robin", cast.bob, cast.carol, cast.nora)
+        assert holders(cast.alice, 3) == [nora, bob, carol]
 
     def test_with_nobody_left_leaves_the_lead_with_nobody_and_says_so(self, cast: Cast) -> None:
         dealt(cast, "round_robin", cast.charlie, cast.sam)

@@ -38,6 +38,12 @@ def test_somebody_who_was_away_has_the_next_turn_and_only_one(empty: None) -> No
     ]  # fmt: skip
 
 
+def test_who_joins_later_comes_after_those_who_wait_already(empty: None) -> None:
+    assert drawn(1, ["zed", "yan"]) + drawn(1, ["ann", "zed", "yan"]) + drawn(3, ["ann", "zed", "yan"]) == [
+        "zed", "yan", "ann", "zed", "yan"
+    ]  # fmt: skip
+
+
 def test_a_turn_is_given_back_unless_others_have_had_theirs_since(empty: None) -> None:
     first = turns.next_one("k", POOL)
     assert first is not None
