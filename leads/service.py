@@ -109,13 +109,17 @@ def assign(
 def assign_as(
     uid: str, body: AssignIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None
 ) -> Changed:
-    if body.assigned_to is not MISSING and body.by_rule:
-        raise Invalid([Fault("/by_rule", "not_both", "Send assigned_to or by_rule, not both.")])
-    if body.by_rule:
-        return change(uid, rules.deal, actor=actor, now=now, once=once, if_match=if_match)
-    if body.assigned_to is MISSING:
-        raise Invalid([Fault("/assigned_to", "required", "Say who gets it, or send by_rule: true.")])
-    return assign(uid, body.assigned_to, actor=actor, now=now, once=once, if_match=if_match)
+    if not body.by_rule and body.assigned_to is not MISSING:
+        return assign(uid, body.assigned_to, actor=actor, now=now, once=once, if_match=if_match)
+
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        if not body.by_rule:
+            raise Invalid([Fault("/assigned_to", "required", "Say who gets it, or send by_rule: true.")])
+        if body.assigned_to is not MISSING:
+            raise Invalid([Fault("/by_rule", "not_both", "Send assigned_to or by_rule, not both.")])
+        return rules.deal(lead, ask)
+
+    return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
 def archive(uid: str, *, actor: Actor, now: datetime, if_match: int | None, once: str | None = None) -> Changed:
