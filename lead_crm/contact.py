@@ -12,30 +12,33 @@ from pydantic.json_schema import WithJsonSchema
 
 # Numbers as people write them; at least five digits.
 PHONE_PATTERN = r"^\+?[0-9 ()./x\-]*$"
+PHONE_LENGTH = 40
 
 
 # Every write of a lead checks its address again; the answer does not change.
 @functools.lru_cache(maxsize=4096)
-def _email(text: str) -> str:
+def email(text: str) -> str:
+    """In the one spelling that is kept; ValueError where it is none."""
     try:
         return validate_email(text, check_deliverability=False, allow_display_name=False).normalized
     except EmailNotValidError as error:
         raise ValueError(f"this is not an e-mail address: {error}") from None
 
 
-def _phone(text: str) -> str:
-    if not re.fullmatch(PHONE_PATTERN, text) or not 5 <= sum(c.isdigit() for c in text) <= 20:
+def phone(text: str) -> str:
+    fits = len(text) <= PHONE_LENGTH and re.fullmatch(PHONE_PATTERN, text)
+    if not fits or not 5 <= sum(c.isdigit() for c in text) <= 20:
         raise ValueError("write the number with 5 to 20 digits, for example +49 30 123456")
     return text
 
 
 Email = Annotated[
     str,
-    AfterValidator(_email),
+    AfterValidator(email),
     Field(max_length=254),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
-Phone = Annotated[str, Field(min_length=5, max_length=40, pattern=PHONE_PATTERN), AfterValidator(_phone)]
+Phone = Annotated[str, Field(min_length=5, max_length=PHONE_LENGTH, pattern=PHONE_PATTERN), AfterValidator(phone)]
 
 
 def same_email(text: str) -> str:

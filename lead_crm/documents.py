@@ -89,12 +89,14 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def day(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError("write the date as YYYY-MM-DD")
+    return date.fromisoformat(text).isoformat()
+
+
 def _iso_day(value: object) -> object:
-    if isinstance(value, str):
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            raise ValueError("write the date as YYYY-MM-DD")
-        date.fromisoformat(value)
-    return value
+    return day(value) if isinstance(value, str) else value
 
 
 def _decimal_text(value: object) -> object:

@@ -252,7 +252,7 @@ class EmailField(Written[values.EmailValue]):
 
 class PhoneField(Written[values.PhoneValue]):
     written = values.PhoneValue
-    longest = 25
+    longest = values.PHONE_LENGTH
     field_type: Literal["phone"]
     input_type: Literal["tel", "text"] = "tel"
 
