@@ -3,7 +3,7 @@
 import mmap
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -41,15 +41,26 @@ def _state() -> mmap.mmap | bytearray:
 
 def remembered(key: str, read: Callable[[], T]) -> T:
     """What was read less than five seconds ago. Rights that are withdrawn live that long on other machines."""
-    kept, state = _remembered.get(key), bytes(_state())
-    if kept and kept[1] == state and time.monotonic() - kept[0] < REMEMBERED_SECONDS:
-        return kept[2]  # type: ignore[no-any-return]
+    state = bytes(_state())
+    kept = _kept(key, state)
+    if kept is not None:
+        return kept  # type: ignore[no-any-return]
     value = read()
+    if value is not None:  # what is not there yet may be there in a moment
+        _keep(key, state, value)
+    return value
+
+
+def _kept(key: str, state: bytes) -> Any:
+    kept = _remembered.get(key)
+    return kept[2] if kept and kept[1] == state and time.monotonic() - kept[0] < REMEMBERED_SECONDS else None
+
+
+def _keep(key: str, state: bytes, value: Any) -> None:
+    """`state`: from before it was read."""
     if len(_remembered) > 10_000:
         _remembered.clear()
-    if value is not None:  # what is not there yet may be there in a moment
-        _remembered[key] = (time.monotonic(), state, value)
-    return value
+    _remembered[key] = (time.monotonic(), state, value)
 
 
 def centers() -> tuple[str, ...]:
@@ -103,9 +114,14 @@ def _read_roles() -> dict[str, Role]:
 
 
 def people(uids: Iterable[str]) -> dict[str, Person]:
-    """Those of `uids` who exist and are active."""
-    found = ((uid, remembered(f"person:{uid}", partial(_read_person, uid))) for uid in set(uids))
-    return {uid: person for uid, person in found if person is not None}
+    """Those of `uids` who exist and are active; all who are not remembered in one query."""
+    wanted, state = list(dict.fromkeys(uids)), bytes(_state())
+    found = {uid: _kept(f"person:{uid}", state) for uid in wanted}
+    if missing := [uid for uid in wanted if found[uid] is None]:
+        for person in _active({"uid": {"$in": missing}}):
+            found[person.uid] = person
+            _keep(f"person:{person.uid}", state, person)
+    return {uid: person for uid, person in found.items() if person is not None}
 
 
 def holding(role: str) -> tuple[Person, ...]:
@@ -114,13 +130,12 @@ def holding(role: str) -> tuple[Person, ...]:
 
 
 def _read_holding(role: str) -> tuple[Person, ...]:
-    rows = mongo.collection("accounts").find({"type": "account", "roles": role, "active": True}).sort("uid", 1)
-    return tuple(map(_person, rows))
+    return tuple(_active({"roles": role}))
 
 
-def _read_person(uid: str) -> Person | None:
-    row = mongo.collection("accounts").find_one({"type": "account", "uid": uid, "active": True})
-    return None if row is None else _person(row)
+def _active(where: mongo.Row) -> Iterator[Person]:
+    rows = mongo.collection("accounts").find({"type": "account", "active": True, **where}).sort("uid", 1)
+    return map(_person, rows)
 
 
 def _person(row: mongo.Row) -> Person:

@@ -1,10 +1,11 @@
 """Who gets a lead by a rule: whoever of the pool is there and has the next turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 
 from lead_crm import directory
+from lead_crm.access import Person
 from leads import turns
 from leads.assignment import Picked, Wanted
 from leads.documents import Lead
@@ -60,28 +61,32 @@ class Dealer:
         there, why = _there(wanted)
         if len(there) < 2:
             return Picked(there[0] if there else None, why)
-        by_load = wanted.mode == "least_loaded"
-        open_stages = [stage.uid for stage in workflow.stages if stage.kind == "open"]
-        turn = turns.least_loaded(wanted.key, there, open_stages, now=self.now) if by_load else turns.next_one(
-            wanted.key, there
-        )  # fmt: skip
+        if wanted.mode == "least_loaded":
+            open_stages = [stage.uid for stage in workflow.stages if stage.kind == "open"]
+            turn, why = turns.least_loaded(wanted.key, there, open_stages, now=self.now), "the fewest open leads"
+        else:
+            turn, why = turns.next_one(wanted.key, there), "next in turn"
         if turn is None:
             return Picked(None, f"Left to nobody: {wanted.name} needs a real MongoDB to know whose turn it is.")
         self._taken.append(turn)
-        if by_load:
-            return Picked(turn.person, f"By {wanted.name}: the fewest open leads of {len(there)} people.")
-        return Picked(turn.person, f"By {wanted.name}: next in turn of {len(there)} people.")
+        return Picked(turn.person, f"By {wanted.name}: {why} of {len(there)} people.")
+
+
+def _people(pool: Sequence[str | InRole]) -> dict[str, Person]:
+    """In the order of the pool."""
+    named = directory.people(member for member in pool if isinstance(member, str))
+    found: dict[str, Person] = {}
+    for member in pool:
+        if isinstance(member, InRole):
+            found |= {person.uid: person for person in directory.holding(member.role)}
+        elif member in named:
+            found[member] = named[member]
+    return found
 
 
 def _there(wanted: Wanted) -> tuple[list[str], str]:
     """Who of the pool can get it; with why it is the only one, or nobody."""
-    people = {
-        person.uid: person
-        for member in wanted.pool
-        for person in (
-            directory.holding(member.role) if isinstance(member, InRole) else directory.people([member]).values()
-        )
-    }
+    people = _people(wanted.pool)
     there = [uid for uid, person in people.items() if person.works_in(wanted.center)]
     if there:
         return there, f"By {wanted.name}."

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pymongo.errors import ExecutionTimeout
 
-from lead_crm import mongo
+from lead_crm import directory, mongo
 from lead_crm.documents import now
 from leads import turns
 from tests.api.dealing import dealt
@@ -152,6 +152,14 @@ class TestRoundTrips:
         assert self.commands(cast) == [
             "find leads", "findAndModify turns", "findAndModify counters", "insert leads"
         ]  # fmt: skip
+
+    def test_who_is_there_takes_one_for_all_named_and_one_for_each_role(self, cast: Cast) -> None:
+        dealt(cast, "round_robin", cast.bob, cast.sam, cast.carol, {"role": "counsellor"})
+        directory.forget()
+        cast.alice.get("/api/stages/")  # who asks, and where, is known now
+        with noted() as taken:
+            assert cast.alice.post("/api/leads/", CREATE).status_code == 201
+        assert kinds(taken).count("find accounts") == 2
 
     def test_a_move_takes_one_more(self, cast: Cast) -> None:
         relaxed(cast.root)
