@@ -48,9 +48,10 @@ def get(uid: str, *, actor: Actor, projection: Mapping[str, int]) -> mongo.Row:
 
 def absent(uid: str, actor: Actor) -> LeadCrmError:
     """It may have become a part of another lead: who may see that one is told which."""
-    to = uid
-    while rows := parts([to], {"merged_into": 1, "_id": 0}):
-        to = rows[0]["merged_into"]
+    way = [uid]
+    while (rows := parts(way[-1:], {"merged_into": 1, "_id": 0})) and rows[0]["merged_into"] not in way:
+        way.append(rows[0]["merged_into"])
+    to = way[-1]
     if to != uid and mongo.collection("leads").find_one(visible(actor, "both") | {"uid": to}, {"_id": 1}):
         return Merged(uid, to)
     return NotFound(f"There is no lead {uid} that you may see.")
