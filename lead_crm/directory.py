@@ -94,7 +94,7 @@ def _read_centers() -> dict[str, bool]:
 
 
 def _has_leads(center: str) -> bool:
-    where = {"type": "lead", "keys.shelf": {"$in": [shelf(center, state) for state in STATES["both"]]}}
+    where = {"type": "lead", "keys.shelf": {"$in": [shelf(center, state) for state in STATES["all"]]}}
     return mongo.collection("leads").find_one(where, {"_id": 1}) is not None
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from lead_crm import audit, mongo, openapi
+from lead_crm import audit, directory, mongo, openapi
 from tests.api.merging import merged, note, two, unmerged
-from tests.api.steps import at_once, local, read, twin, walked
+from tests.api.steps import at_once, local, read, rewrite, twin, walked
 from tests.cast import SOUTH, Cast, lead
 from tests.stores.commands import explained, indexes, name, noted, parts, stages
 from tests.walk.examples import example
@@ -44,6 +44,7 @@ def test_every_writing_is_told_where(cast: Cast, method: str, path: str) -> None
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         body = example(schema, {"lead": third, "to_stage": "stage-contacted", "kind": "note"})
+        body |= {"assigned_to": None} if path.endswith("/assign/") else {}
     address = path.replace("{uid}", other).replace("{task}", task)
     before = mongo.collection("leads").count_documents({}), read(cast.alice, one)
     for headers in ({}, {"Idempotency_Key": "k"}) if method == "post" else ({},):
@@ -260,3 +261,17 @@ def test_a_lead_of_another_centre_can_be_a_part(cast: Cast) -> None:
     merged(cast.root, one, other)
     told = cast.alice.get(f"/api/leads/{one}/activities/").json()["results"]
     assert "in the south" in {entry["body"] for entry in told}
+
+
+def test_so_can_one_from_before_there_were_centres(cast: Cast) -> None:
+    """`main` stays as long as anything of it is left, be it only a part of another lead."""
+    one, other = lead(cast.root, center="north")["uid"], lead(cast.root, center=SOUTH)["uid"]
+    rewrite(other, center="main", keys__shelf="live/main")
+    directory.forget()
+    merged(cast.root, one, other)
+    directory.forget()
+    assert cast.alice.get(f"/api/leads/{other}/").status_code == 307
+    cast.alice.post(f"/api/leads/{one}/privacy/erase/", {"reason": "Asked"})
+    after = mongo.collection("leads").find_one({"type": "lead", "uid": other})
+    assert after is not None
+    assert after["erased_at"]

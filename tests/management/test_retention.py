@@ -66,6 +66,21 @@ def test_archived_ones_are_erased_counting_from_the_archiving(cast: Cast) -> Non
     assert [verdict["leads"] for verdict in applied(cast.root)] == [0, 0]
 
 
+def test_a_merged_lead_goes_with_its_winner(cast: Cast) -> None:
+    rules(cast, ARCHIVE, ERASE)
+    winner, loser = lead(cast.alice)["uid"], lead(cast.alice, company="Mill")["uid"]
+    assert cast.alice.post(f"/api/leads/{winner}/merge/", {"lead": loser}).status_code == 200
+    then = now() - timedelta(days=90)
+    rewrite(loser, updated_at=then, created_at=then)
+    assert [verdict["leads"] for verdict in applied(cast.root)] == [0, 0]
+    cast.alice.delete(f"/api/leads/{winner}/")
+    rewrite(winner, updated_at=then, created_at=then)
+    assert [(verdict["leads"], verdict["done"]) for verdict in applied(cast.root)][1] == (1, 1)
+    row = mongo.collection("leads").find_one({"type": "lead", "uid": loser})
+    assert row is not None
+    assert (row["company"], row["erased_at"] is None, row["keys"]["shelf"]) == (None, False, "merged/north")
+
+
 def test_all_centres_and_every_status_named_are_gone_through(cast: Cast) -> None:
     relaxed(cast.root)
     rules(cast, {"action": "erase", "status": ["won", "lost", "archived"], "after_days": 10})
