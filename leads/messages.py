@@ -288,7 +288,7 @@ class Filters(In):
 
 
 Limit = Annotated[int, Field(ge=1, le=200)]
-Cursor = Annotated[str, StringConstraints(max_length=2000)]
+Cursor = Annotated[str, StringConstraints(max_length=4000)]
 
 
 class LeadQuery(Filters):
