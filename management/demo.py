@@ -30,8 +30,9 @@ from workflow import store as workflow_store
 
 BATCH: Final = 1_000
 MANY: Final = 50_000  # from here on several processes are worth their start
-SHARED: Final = 5_000  # from here on leads share lives
-SHARING: Final = 25
+SHARED: Final = 1_000  # from here on leads share lives
+LIVES: Final = 250  # so many different ones there are at least
+SHARING: Final = 40  # so many share one at most
 
 Say = Callable[[str], object]
 
@@ -120,7 +121,7 @@ def _scene(missing: int, now: datetime) -> Scene:
     return Scene(
         workflow, words.load(workflow_store.preset()), system(centers),
         {center: _staff(center, people) for center in centers}, {center: _helpers(center, people) for center in centers},
-        frozenset(required), 1 if unique or missing < SHARED else SHARING, now,
+        frozenset(required), 1 if unique or missing < SHARED else min(SHARING, max(2, missing // LIVES)), now,
     )  # fmt: skip
 
 

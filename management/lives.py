@@ -126,7 +126,8 @@ class Life:
     def _talked(self, lead: Lead) -> Lead:
         said = self._about(lead).said
         said = self.words.said if said is None else said
-        for _ in range(self.dice.choices((0, 1, 2), (5, 4, 1))[0] if said else 0):
+        often = (6, 3, 1) if self.scene.sharing == 1 else (9, 1, 0)  # what is made to be measured is said with few words
+        for _ in range(self.dice.choices((0, 1, 2), often)[0] if said else 0):
             kind: Any = self.dice.choice(list(said))
             if self.used.issuperset(said[kind]):
                 continue
@@ -371,14 +372,18 @@ class Moment:
 
 def _moved(value: Any, later: timedelta, new: dict[str, str], hours: tuple[int, int]) -> Any:
     """The same, later, and with other names. What was an appointment still is one."""
-    kind = type(value)
-    if kind is str:
-        return new.get(value, value)
-    if kind is dict:
-        return {key: _moved(item, later, new, hours) for key, item in value.items()}
-    if kind is list:
-        return [_moved(item, later, new, hours) for item in value]
-    if kind is datetime:
-        moment = value + later
-        return moment if value.second or value.microsecond else appointment(moment, hours)
-    return value
+
+    def moved(value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return new.get(value, value)
+        if kind is dict:
+            return {key: moved(item) if item is not None else None for key, item in value.items()}
+        if kind is list:
+            return [moved(item) for item in value] if value else value
+        if kind is datetime:
+            moment = value + later
+            return moment if value.second or value.microsecond else appointment(moment, hours)
+        return value
+
+    return moved(value)
