@@ -100,7 +100,7 @@ def _batch(scene: Scene, job: _Job) -> list[Lead]:
 def _born(i: int, total: int, scene: Scene, dice: random.Random) -> datetime:
     """In order, over the last year, more and more of them."""
     ago = YEAR * (1 - (i + dice.random()) / total) ** 1.4
-    moment = scene.now - ago - MILLISECOND
+    moment: datetime = scene.now - ago - MILLISECOND
     if moment.date() < scene.now.date():
         moment = _at_work(moment, scene.words.hours)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -118,10 +118,10 @@ def _scene(missing: int, now: datetime) -> Scene:
     required = {name.removeprefix("fields.") for stage in workflow.living for name in stage.required_fields}
     unique = any(field.unique for field in workflow.config.variables)
     people = [accounts.actor_of(account) for account in accounts.accounts.find({"active": True})]
+    staff, helpers = ({center: who(center, people) for center in centers} for who in (_staff, _helpers))
     return Scene(
-        workflow, words.load(workflow_store.preset()), system(centers),
-        {center: _staff(center, people) for center in centers}, {center: _helpers(center, people) for center in centers},
-        frozenset(required), 1 if unique or missing < SHARED else min(SHARING, max(2, missing // LIVES)), now,
+        workflow, words.load(workflow_store.preset()), system(centers), staff, helpers, frozenset(required),
+        1 if unique or missing < SHARED else min(SHARING, max(2, missing // LIVES)), now,
     )  # fmt: skip
 
 

@@ -126,7 +126,8 @@ class Life:
     def _talked(self, lead: Lead) -> Lead:
         said = self._about(lead).said
         said = self.words.said if said is None else said
-        often = (6, 3, 1) if self.scene.sharing == 1 else (9, 1, 0)  # what is made to be measured is said with few words
+        # Less is said where many are made: nobody reads them all, and each word costs time.
+        often = (6, 3, 1) if self.scene.sharing == 1 else (9, 1, 0)
         for _ in range(self.dice.choices((0, 1, 2), often)[0] if said else 0):
             kind: Any = self.dice.choice(list(said))
             if self.used.issuperset(said[kind]):

@@ -44,7 +44,7 @@ class Years(Model):
 
 
 class Pairs(Model):
-    """By the lead's number, so that nobody shares both words before all pairs are used up. `again`: how often they are."""
+    """By the lead's number: nobody shares both words before all pairs are used up. `again` says how often they were."""
 
     pairs: Annotated[dict[str, Lines], Field(min_length=2, max_length=2)]
 

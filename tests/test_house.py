@@ -16,7 +16,7 @@ LATE = "lead_crm.gunicorn_config"  # imports inside a function, for a reason tha
 ROOMS = {"documents": 0, "rules": 1, "store": 1, "service": 2, "api": 3}
 PURE = {
     "lead_crm": "errors access diff contact",
-    "workflow": "assignment documents fields values scoring policies task_kinds workflow rules",
+    "workflow": "assignment documents fields values scoring policies task_kinds workflow consistency rules",
     "leads": "documents messages record gate rules tasks automation life life_messages scoring search keys ranking"
     " merging merging_messages numbering erasing personal capture enquiry_form assignment",
 }  # fmt: skip

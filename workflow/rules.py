@@ -1,19 +1,19 @@
 """What a sound workflow is, and how one sound workflow becomes the next."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from lead_crm.access import PERMISSIONS, ROLES, Actor, covers
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotAllowed, NotFound
-from workflow import assignment
+from workflow import assignment, consistency
+from workflow.consistency import repeated, twice, unknown, unknown_one
 from workflow.documents import Config, Settings, Stage, StageIn
 from workflow.fields import check_definitions
 from workflow.policies import RoleDefinition
 from workflow.scoring import FilledRule, SourceRule, ValueRule
-from workflow.task_kinds import Choice, TaskKind
+from workflow.task_kinds import TaskKind
 from workflow.workflow import Workflow
 
 RESERVED: Final = frozenset({"move", "reorder"})
@@ -51,6 +51,10 @@ def sound(workflow: Workflow) -> Workflow:
     return workflow
 
 
+def _no_field(workflow: Workflow, name: str) -> str:
+    return unknown_one("field", name, sorted(ATTRIBUTES | workflow.field_keys))
+
+
 def is_known(workflow: Workflow, name: str) -> bool:
     return name in ATTRIBUTES or name.removeprefix("fields.") in workflow.field_keys
 
@@ -59,51 +63,26 @@ def config_faults(workflow: Workflow) -> list[Fault]:
     config = workflow.config
     faults = check_definitions(config.variables)
     for name in ("lead_types", "sources", "priorities", "task_kinds", "close_reasons"):
-        faults += _repeated(name, getattr(config, name))
+        faults += repeated(name, getattr(config, name))
     types = {choice.key for choice in config.lead_types}
     for i, source in enumerate(config.sources):
-        faults += _unknown(f"/sources/{i}/lead_types", source.lead_types, types, "lead type")
+        faults += unknown(f"/sources/{i}/lead_types", source.lead_types, types, "lead type")
     for i, field in enumerate(config.variables):
         if field.field_key in ATTRIBUTES:
             detail = f"Every lead has {field.field_key} already: choose another key."
             faults.append(Fault(f"/variables/{i}/field_key", "reserved", detail))
-        faults += _unknown(f"/variables/{i}/lead_types", field.lead_types, types, "lead type")
+        faults += unknown(f"/variables/{i}/lead_types", field.lead_types, types, "lead type")
     for i, kind in enumerate(config.task_kinds):
         faults += [_in_task_kind(i, fault) for fault in check_definitions(kind.fields)]
-        faults += [
-            f.under(f"/task_kinds/{i}") for f in (*_repeated("outcomes", kind.outcomes), *_chain(workflow, kind))
-        ]
-    faults += _unknown("/required", config.required, ATTRIBUTES, "attribute")
+        faults += [f.under(f"/task_kinds/{i}") for f in (*repeated("outcomes", kind.outcomes), *_chain(workflow, kind))]
+    faults += unknown("/required", config.required, sorted(ATTRIBUTES), "attribute")
     if sum(priority.default for priority in config.priorities) > 1:
         faults.append(Fault("/priorities", "two_defaults", "At most one priority can be the default."))
     if config.temperature and config.temperature.hot_days > config.temperature.warm_days:
         faults.append(Fault("/temperature", "wrong_order", "hot_days must not be more than warm_days."))
-    faults += _retention_faults(config)
     return [
         *faults, *_number_faults(config), *_sort_faults(workflow), *_scoring_faults(workflow), *_role_faults(workflow),
-        *_capture_faults(config), *assignment.faults(workflow),
-    ]  # fmt: skip
-
-
-def _capture_faults(config: Config) -> list[Fault]:
-    """Who fills in the public form names no lead type."""
-    fitting = [source.key for source in config.sources if not source.lead_types]
-    if config.capture.source is None or config.capture.source in fitting:
-        return []
-    detail = f"{config.capture.source} is no source for leads of every type. There are: {', '.join(fitting)}."
-    return [Fault("/capture/source", "unknown_source", detail)]
-
-
-def _retention_faults(config: Config) -> list[Fault]:
-    """What cannot be undone happens only to leads that somebody has finished with."""
-    refused = {
-        "archive": {"archived": "These are in the archive already: erase them, or leave them out."},
-        "erase": dict.fromkeys(("open", "on_hold"), "Only won, lost and archived leads are erased: archive these."),
-    }
-    return [
-        Fault(f"/retention/rules/{i}/status/{j}", "not_at_rest", refused[rule.action][status])
-        for i, rule in enumerate(config.retention.rules)
-        for j, status in enumerate(rule.status) if status in refused[rule.action]
+        *consistency.config_faults(workflow), *assignment.faults(workflow),
     ]  # fmt: skip
 
 
@@ -117,12 +96,12 @@ def is_permission(name: str, task_kinds: Iterable[str]) -> bool:
 
 
 def _role_faults(workflow: Workflow) -> list[Fault]:
-    faults = _repeated("roles", workflow.config.roles)
+    faults = repeated("roles", workflow.config.roles)
     for i, role in enumerate(workflow.config.roles):
         if role.key in ROLES:
             faults.append(Fault(f"/roles/{i}/key", "built_in", f"{role.key} is built in: choose another key."))
         faults += [
-            Fault(f"/roles/{i}/permissions/{j}", "unknown_permission", f"There is no permission {name}.")
+            Fault(f"/roles/{i}/permissions/{j}", "unknown_permission", unknown_one("permission", name, PERMISSIONS))
             for j, name in enumerate(role.permissions) if not is_permission(name, workflow.task_kinds)
         ]  # fmt: skip
     return faults
@@ -159,14 +138,14 @@ def _chain(workflow: Workflow, kind: TaskKind) -> Iterator[Fault]:
             yield from _no_stage(workflow, f"/outcomes/{i}/move_to", outcome.move_to)
         if outcome.next_task and outcome.next_task.kind not in workflow.task_kinds:
             at, name = f"/outcomes/{i}/next_task/kind", outcome.next_task.kind
-            yield Fault(at, "unknown_task_kind", f"There is no task kind {name}.")
+            yield Fault(at, "unknown_task_kind", unknown_one("task kind", name, workflow.task_kinds))
     if sum(outcome.default for outcome in kind.outcomes) > 1:
         yield Fault("/outcomes", "two_defaults", "At most one outcome can be the default.")
 
 
 def _no_stage(workflow: Workflow, pointer: str, uid: str) -> Iterator[Fault]:
     if uid not in workflow.by_uid:
-        yield Fault(pointer, "unknown_stage", f"There is no stage {uid}.")
+        yield Fault(pointer, "unknown_stage", unknown_one("stage", uid, workflow.by_uid))
 
 
 def _in_task_kind(i: int, fault: Fault) -> Fault:
@@ -187,7 +166,13 @@ def _sort_faults(workflow: Workflow) -> list[Fault]:
     key = name.removeprefix("field.")
     if name in SORTS or (key != name and key in workflow.field_keys and workflow.field(key).field_type not in UNSORTED):
         return []
-    return [Fault("/default_sort", "unknown_sort", f"{name} cannot be sorted by.")]
+    return [
+        Fault(
+            "/default_sort",
+            "unknown_sort",
+            f"{name} cannot be sorted by: take one of {', '.join(sorted(SORTS))}, or field.<key>.",
+        )
+    ]
 
 
 def _scoring_faults(workflow: Workflow) -> list[Fault]:
@@ -196,46 +181,38 @@ def _scoring_faults(workflow: Workflow) -> list[Fault]:
     for i, rule in enumerate(config.scoring.rules):
         at = f"/scoring/rules/{i}"
         if isinstance(rule, FilledRule) and not is_known(workflow, rule.field):
-            faults.append(Fault(f"{at}/field", "unknown_field", f"There is no field {rule.field}."))
+            faults.append(Fault(f"{at}/field", "unknown_field", _no_field(workflow, rule.field)))
         if isinstance(rule, ValueRule) and rule.field not in workflow.field_keys:
-            faults.append(Fault(f"{at}/field", "unknown_field", f"There is no custom field {rule.field}."))
+            faults.append(
+                Fault(
+                    f"{at}/field", "unknown_field", unknown_one("custom field", rule.field, sorted(workflow.field_keys))
+                )
+            )
         if isinstance(rule, SourceRule) and sources and rule not in Settings().scoring.rules:
-            faults += _unknown(f"{at}/any_of", rule.any_of, sources, "source")
+            faults += unknown(f"{at}/any_of", rule.any_of, sources, "source")
     return faults
 
 
-def _repeated(name: str, choices: Sequence[Choice | RoleDefinition]) -> list[Fault]:
-    counts = Counter(choice.key for choice in choices)
-    return [
-        Fault(f"/{name}/{i}/key", "repeated", f"{choice.key} stands here twice.")
-        for i, choice in enumerate(choices) if counts[choice.key] > 1
-    ]  # fmt: skip
-
-
-def _unknown(pointer: str, names: Iterable[str], known: Iterable[str], what: str) -> list[Fault]:
-    there = set(known)
-    return [
-        Fault(f"{pointer}/{i}", f"unknown_{what.replace(' ', '_')}", f"There is no {what} {name}.")
-        for i, name in enumerate(names) if name not in there
-    ]  # fmt: skip
-
-
 def stage_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
-    faults = _unknown("/allowed_next_stages", stage.allowed_next_stages, workflow.by_uid, "stage")
+    faults = unknown("/allowed_next_stages", stage.allowed_next_stages, workflow.by_uid, "stage")
     if stage.uid in RESERVED:
         faults.append(Fault("/uid", "reserved", f"{stage.uid} is an address of the API; choose another uid."))
     if stage.uid in stage.allowed_next_stages:
         at = stage.allowed_next_stages.index(stage.uid)
         faults.append(Fault(f"/allowed_next_stages/{at}", "itself", "A stage cannot follow itself."))
     if len(set(stage.allowed_next_stages)) < len(stage.allowed_next_stages):
-        faults.append(Fault("/allowed_next_stages", "repeated", "A stage stands here twice."))
+        faults.append(Fault("/allowed_next_stages", "repeated", "A stage stands here twice: name it once."))
     if any(other.slug == stage.slug and other.uid != stage.uid for other in workflow.stages):
         faults.append(Fault("/slug", "taken", f"Another stage has the slug {stage.slug}."))
-    faults += _unknown("/allowed_roles", stage.allowed_roles, role_names(workflow), "role")
+    faults += unknown("/allowed_roles", stage.allowed_roles, sorted(role_names(workflow)), "role")
     faults += [
-        Fault(f"/required_fields/{i}", "unknown_field", f"There is no field {name}.")
+        Fault(f"/required_fields/{i}", "unknown_field", _no_field(workflow, name))
         for i, name in enumerate(stage.required_fields) if not is_known(workflow, name)
     ]  # fmt: skip
+    faults += twice("/required_fields", stage.required_fields)
+    if stage.archived and (leading := consistency.led_to(workflow, stage.uid)):
+        detail = f"Leads are moved here by themselves: change {', '.join(leading)} of the config first."
+        faults.append(Fault("/archived", "in_use", detail))
     return faults + _template_faults(workflow, stage) + assignment.stage_faults(workflow, stage)
 
 
@@ -244,13 +221,17 @@ def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
     for i, template in enumerate(stage.task_templates):
         at = f"/task_templates/{i}"
         if template.kind not in workflow.task_kinds:
-            faults.append(Fault(f"{at}/kind", "unknown_task_kind", f"There is no task kind {template.kind}."))
+            faults.append(
+                Fault(f"{at}/kind", "unknown_task_kind", unknown_one("task kind", template.kind, workflow.task_kinds))
+            )
         if template.uid in seen:
             faults.append(Fault(f"{at}/uid", "repeated", f"{template.uid} stands here twice."))
         seen.add(template.uid)
         role = template.assignee.removeprefix("role:")
         if template.assignee.startswith("role:") and role not in role_names(workflow):
-            faults.append(Fault(f"{at}/assignee", "unknown_role", f"There is no role {role}."))
+            faults.append(
+                Fault(f"{at}/assignee", "unknown_role", unknown_one("role", role, sorted(role_names(workflow))))
+            )
     return faults
 
 
@@ -264,7 +245,10 @@ def set_up(
     """A first workflow, or one in the place of `before`."""
     version = before.version + 1 if before else 1
     config = Config(**dict(settings), uid="default", version=version, created_at=now, updated_at=now)
-    return sound(Workflow(config, stages))
+    after = sound(Workflow(config, stages))
+    if stages and (faults := consistency.whole_faults(after)):
+        raise Invalid(faults)
+    return after
 
 
 def configure(workflow: Workflow, changes: dict[str, Any], *, now: datetime) -> Workflow:
@@ -362,7 +346,7 @@ def _without(kind: TaskKind, stage: str) -> TaskKind:
 
 def reorder(workflow: Workflow, order: Sequence[str], *, now: datetime) -> Workflow:
     unlocked(workflow)
-    faults = _unknown("/order", order, workflow.by_uid, "stage")
+    faults = unknown("/order", order, workflow.by_uid, "stage")
     if len(set(order)) < len(order):
         faults.append(Fault("/order", "repeated", "A stage stands here twice."))
     left_out = [stage.uid for stage in workflow.living if stage.uid not in order]

@@ -10,9 +10,9 @@ from lead_crm.access import Actor
 from lead_crm.diff import differences
 from lead_crm.errors import Conflict, Invalid, LeadCrmError, Stale
 from workflow import assignment, rules, store
+from workflow import preset as presets
 from workflow.assignment import Named
 from workflow.documents import Change, Config, ConfigIn, LogEntry, ReorderIn, Stage, StageIn
-from workflow.preset import load
 from workflow.workflow import Workflow
 
 T = TypeVar("T")
@@ -99,12 +99,7 @@ def install(preset: str, *, actor: Actor, now: datetime) -> bool:
         if store.preset() == preset:
             return False
         rules.unlocked(before)
-    data = load(preset)
-    version = {uid: stage.version + 1 for uid, stage in before.by_uid.items()} if before else {}
-    stages = [
-        Stage(**dict(stage), version=version.get(stage.uid, 1), created_at=now, updated_at=now) for stage in data.stages
-    ]
-    after = rules.set_up(data.config, now=now, before=before, stages=stages)
+    after = presets.workflow(presets.load(preset), now=now, before=before)
     entry = _entry("set_up", "config", after.version, before, after, actor=actor, now=now, reason=preset)
     if not store.publish(before, after, entry):
         raise Conflict("Somebody else has just set up the workflow.", code="busy")
