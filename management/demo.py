@@ -24,7 +24,8 @@ from lead_crm.access import Actor, system
 from leads import store
 from leads.documents import Lead
 from management import accounts, colleagues, words
-from management.lives import MILLISECOND, YEAR, Life, Scene
+from management.lives import MILLISECOND, YEAR, Life
+from management.moments import Scene
 from workflow import service as workflow_service
 from workflow import store as workflow_store
 

@@ -1,15 +1,12 @@
 """Lives of demo leads: what is done with them, step by step, through the app's own rules."""
 
-import functools
 import random
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lead_crm.access import Actor, Person, public
-from lead_crm.documents import new_uid
 from lead_crm.errors import LeadCrmError
 from leads import gate, life, rules, tasks
 from leads.documents import Lead, Task
@@ -18,35 +15,20 @@ from leads.life_messages import CloseIn, ConvertIn, HoldIn
 from leads.messages import ActivityIn, CompleteIn, LeadIn, TaskIn
 from leads.record import Ask
 from management.invention import Teller, appointment, invented
-from management.words import Ending, StageWords, Words
+from management.moments import Moment, Scene
+from management.words import Ending, StageWords
 from workflow.documents import Stage
 from workflow.fields import FieldDefinition
 from workflow.task_kinds import TaskKind
-from workflow.workflow import Workflow
 
 MILLISECOND: Final = timedelta(milliseconds=1)
 YEAR: Final = timedelta(days=365)
 MOST_STEPS: Final = 14
-FIXED: Final = frozenset({"lead_type", "source", "source_detail", "tags", "priority", "next_follow_up_at"})
 WEIGHTS: Final = {"open": 6.0, "won": 5.0, "lost": 2.0}
 TASK_WEIGHT: Final = 3.0
 NO_WORDS: Final = StageWords()
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Where the leads live: the workflow, its words, and who works in which centre."""
-
-    workflow: Workflow
-    words: Words
-    system: Actor
-    staff: dict[str, list[Actor]]
-    helpers: dict[str, list[Actor]]  # who only completes tasks of some kind
-    needed: frozenset[str]  # attributes and fields that some stage requires
-    sharing: int
-    now: datetime
 
 
 class Life:
@@ -71,17 +53,32 @@ class Life:
         self._began(self._lived(lead))
 
     def _began(self, lead: Lead) -> None:
-        if self.dice.random() < self.words.untouched:
-            return
         with suppress(LeadCrmError):  # what the rules refuse ends this life here
-            if self.kind.public and self.worker is not self.scene.system:
-                self._pass(hours=self._hours(9))
-                lead = self._lived(rules.assign(lead, [self.worker.uid], self._ask()))
-            for _ in range(MOST_STEPS):
-                lead = self._talked(lead)
-                if lead.status in ("won", "lost") or self.dice.random() < self._stopping():
-                    return
-                lead = self._lived(self._step(lead))
+            if self.dice.random() >= self.words.untouched:
+                lead = self._worked_on(lead)
+            self._tidied(lead)
+
+    def _worked_on(self, lead: Lead) -> Lead:
+        """Until it is closed, or forgotten."""
+        if self.kind.public and self.worker is not self.scene.system:
+            self._pass(hours=self._hours(9))
+            lead = self._lived(rules.assign(lead, [self.worker.uid], self._ask()))
+        for _ in range(MOST_STEPS):
+            lead = self._talked(lead)
+            if lead.status in ("won", "lost") or self.dice.random() < self._stopping():
+                return lead
+            lead = self._lived(self._step(lead))
+        return lead
+
+    def _tidied(self, lead: Lead) -> None:
+        """Most of what was forgotten long ago has been found and closed since."""
+        here = self.scene.workflow.stage(lead.current_stage)
+        lost = [
+            s for s in self.scene.workflow.living if here and s.kind == "lost" and s.uid in here.allowed_next_stages
+        ]
+        if lead.status == "open" and lost and self.dice.random() < self.words.tidied:
+            self._pass(days=self.dice.uniform(25, 60))
+            self._lived(self._goes(lead, self.dice.choice(lost).uid, None))
 
     def _stopping(self) -> float:
         return 0.0 if self.then else self.words.stopping
@@ -95,7 +92,7 @@ class Life:
         age = self.scene.now - born
         lived = [moment for moment in self.moments if moment.age <= age]
         usable = [moment for moment in lived if not moment.limited] or lived[:1]
-        return usable[-1].again(self, Teller(self.words, number, dice, born, self.kept), born)
+        return usable[-1].again(self.kind, Teller(self.words, number, dice, born, self.kept), born)
 
     def _ask(self, actor: Actor | None = None) -> Ask:
         return Ask(actor or self.worker, self.scene.workflow, self.at)
@@ -304,87 +301,3 @@ class Life:
 def _without(fields: Row, pointers: list[str]) -> Row:
     refused = {pointer.split("/")[2] for pointer in pointers}
     return {key: value for key, value in fields.items() if key not in refused}
-
-
-class Moment:
-    """A lead after one step of a life."""
-
-    def __init__(self, scene: Scene, lead: Lead) -> None:
-        self.scene, self.lead, self.age = scene, lead, lead.updated_at - lead.created_at
-        stage = scene.workflow.stage(lead.current_stage)
-        self.limited = bool(stage and stage.wip_limit)
-
-    @functools.cached_property
-    def row(self) -> Row:
-        return self.lead.model_dump()
-
-    @functools.cached_property
-    def uids(self) -> list[str]:
-        return [task.uid for task in self.lead.tasks] + [line.uid for line in self.lead.activities]
-
-    @functools.cached_property
-    def touched(self) -> set[str]:
-        """Attributes, and custom fields, that have changed since it came in."""
-        found = [change["pointer"].split("/") for entry in self.lead.changes for change in entry.changes]
-        return {path[1] if path[1] != "fields" else "/".join(path[1:3]) for path in found}
-
-    @functools.cached_property
-    def pointers(self) -> list[tuple[str, str]]:
-        """Those that name a task, each with the task's uid."""
-        found = (change["pointer"] for entry in self.lead.changes for change in entry.changes)
-        return [(pointer, pointer.split("/")[2]) for pointer in found if pointer.startswith("/tasks/")]
-
-    @functools.cached_property
-    def ranks(self) -> list[tuple[str, datetime]]:
-        """Each place it has had, and since when."""
-        moves = [change for entry in self.lead.changes for change in entry.changes if change["pointer"] == "/rank"]
-        ranks = [moves[0]["old"] if moves else self.lead.rank, *(move["new"] for move in moves)]
-        return [(rank, entry.entered_at) for rank, entry in zip(ranks, self.lead.history, strict=True)]
-
-    def again(self, lived: Life, teller: Teller, born: datetime) -> Lead:
-        later = born - self.lead.created_at
-        new = {uid: new_uid() for uid in self.uids}
-        new |= {pointer: pointer.replace(uid, new[uid]) for pointer, uid in self.pointers}
-        for rank, since in self.ranks:
-            new[rank] = gate.place("top", Ask(self.scene.system, self.scene.workflow, since + later))
-        if self.lead.conversion:
-            new[self.lead.conversion.reference] = teller.told(self.scene.words.reference)
-        row = _moved(self.row, later, new, self.scene.words.hours)
-        return Lead.model_validate(row | self._particulars(lived, teller))
-
-    def _particulars(self, lived: Life, teller: Teller) -> Row:
-        """What no two leads share, as far as this lead has it."""
-        told = teller.told(lived.kind.values)
-        fresh = {
-            name: value for name, value in told.items()
-            if name not in FIXED and name not in self.touched and name != "fields" and self.row[name]
-        }  # fmt: skip
-        if "address" in fresh:
-            fresh["address"] = self.row["address"] | fresh["address"]
-        fields = {
-            key: value for key, value in told.get("fields", {}).items()
-            if key in self.lead.fields and f"fields/{key}" not in self.touched
-        }  # fmt: skip
-        if fields:
-            new, faults = self.scene.workflow.values.convert(fields, lead_type=self.lead.lead_type)
-            fresh["fields"] = self.lead.fields | (new if not faults else {})
-        return fresh
-
-
-def _moved(value: Any, later: timedelta, new: dict[str, str], hours: tuple[int, int]) -> Any:
-    """The same, later, and with other names. What was an appointment still is one."""
-
-    def moved(value: Any) -> Any:
-        kind = type(value)
-        if kind is str:
-            return new.get(value, value)
-        if kind is dict:
-            return {key: moved(item) if item is not None else None for key, item in value.items()}
-        if kind is list:
-            return [moved(item) for item in value] if value else value
-        if kind is datetime:
-            moment = value + later
-            return moment if value.second or value.microsecond else appointment(moment, hours)
-        return value
-
-    return moved(value)

@@ -139,6 +139,7 @@ class Words(Model):
     invents: bool = Field(default=False, description="Are optional custom fields filled with words that mean nothing?")
     untouched: Share = Field(default=0.1, description="Nobody has done anything with these yet.")
     stopping: Share = Field(default=0.1, description="How many are forgotten after each step.")
+    tidied: Share = Field(default=0.85, description="How many of those that were forgotten are closed in the end.")
     holding: Share = Field(default=0, description="How many are put on hold at each step.")
     hours: tuple[int, int] = Field(default=(8, 17), description="Appointments fall into these hours, UTC.")
     said: dict[WrittenKind, Lines]
