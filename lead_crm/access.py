@@ -12,7 +12,7 @@ SIGNED_IN: Final = "signed_in"  # what an endpoint asks for that is open to ever
 
 PERMISSIONS: Final = (
     "lead.view", "lead.create", "lead.edit", "lead.move", "lead.force", "lead.assign", "lead.archive",
-    "lead.close", "lead.bulk", "lead.merge", "lead.export", "lead.erase", "lead.pii",
+    "lead.close", "lead.bulk", "lead.merge", "lead.export", "lead.erase", "lead.delete", "lead.pii",
     "task.edit", "task.complete", "workflow.edit", "people.edit", "report.view", "audit.view",
 )  # fmt: skip
 

@@ -55,7 +55,7 @@ class Contract:
     raises: tuple[type[LeadCrmError], ...]
     versioned: bool
     also: Callable[..., list[Fault]] | None
-    audits: audit.Action | None
+    audits: audit.Action | Callable[[Any], audit.Action] | None
     secret: bool
 
 
@@ -69,14 +69,15 @@ def endpoint(
     raises: tuple[type[LeadCrmError], ...] = (),
     versioned: bool = False,
     also: Callable[..., list[Fault]] | None = None,
-    audits: audit.Action | None = None,
+    audits: audit.Action | Callable[[Any], audit.Action] | None = None,
     secret: bool = False,
 ) -> Callable[[Handler], Handler]:
     """State a handler's contract. Its name is the operation id, its docstring the documentation.
 
     `versioned`: answers carry the document's version as ETag, and writes accept If-Match.
     `also(body, actor, **path)`: what else is wrong with a body of which the model refuses a part.
-    `audits`: who did this to which leads is noted. `secret`: the answer is shown once and never kept.
+    `audits`: who did this to which leads is noted; a function, where the query decides what it was.
+    `secret`: the answer is shown once and never kept.
     """
 
     def state(handler: Handler) -> Handler:
@@ -223,8 +224,9 @@ def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> 
     about: list[str] = []
     if contract.audits:
         about = audit.subjects(data, path, rows=contract.audits == "list")
+        action = contract.audits(call.query) if callable(contract.audits) else contract.audits
         audit.note(
-            contract.audits, contract.handler.__name__, actor=call.actor, subjects=about, at=call.now,
+            action, contract.handler.__name__, actor=call.actor, subjects=about, at=call.now,
             request_id=request_id.get(),
         )  # fmt: skip
     return (data if isinstance(data, HttpResponse) else reply(data, contract)), about

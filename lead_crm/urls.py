@@ -5,6 +5,7 @@ from django.urls import path
 from lead_crm import openapi
 from lead_crm.http import resource
 from leads import api as leads
+from leads import archive_api as archive
 from leads import enquiry, public_api
 from leads import merging_api as merging
 from leads import worklist_api as worklist
@@ -26,7 +27,7 @@ urlpatterns = [
     path("api/leads/kanban/", resource(get=leads.read_board)),
     path("api/leads/kanban/move/", resource(post=leads.move_card)),
     path("api/leads/kanban/<str:stage>/", resource(get=leads.read_column)),
-    path("api/leads/<str:uid>/", resource(get=leads.read_lead, patch=leads.edit_lead, delete=leads.archive_lead)),
+    path("api/leads/<str:uid>/", resource(get=leads.read_lead, patch=leads.edit_lead, delete=archive.archive_lead)),
     path("api/leads/<str:uid>/moves/", resource(get=leads.list_moves)),
     path("api/leads/<str:uid>/transition/", resource(post=leads.transition_lead)),
     path("api/leads/<str:uid>/assign/", resource(post=leads.assign_lead)),
@@ -35,8 +36,8 @@ urlpatterns = [
     path("api/leads/<str:uid>/reopen/", resource(post=leads.reopen_lead)),
     path("api/leads/<str:uid>/hold/", resource(post=leads.hold_lead)),
     path("api/leads/<str:uid>/resume/", resource(post=leads.resume_lead)),
-    path("api/leads/<str:uid>/archive/", resource(post=leads.archive_lead_action)),
-    path("api/leads/<str:uid>/restore/", resource(post=leads.restore_lead)),
+    path("api/leads/<str:uid>/archive/", resource(post=archive.archive_lead_action)),
+    path("api/leads/<str:uid>/restore/", resource(post=archive.restore_lead)),
     path("api/leads/<str:uid>/tasks/", resource(get=leads.list_tasks, post=leads.create_task)),
     path("api/leads/<str:uid>/tasks/<str:task>/", resource(patch=leads.edit_task)),
     path("api/leads/<str:uid>/tasks/<str:task>/complete/", resource(post=leads.complete_task)),

@@ -158,24 +158,6 @@ def edit_lead(call: Call[In, None], uid: str) -> Row:
     )
 
 
-@endpoint(permission="lead.archive", status=204, raises=(Conflict,), versioned=True, audits="change")
-def archive_lead(call: Call[None, None], uid: str) -> None:
-    """Archive a lead. It leaves lists, board and counts, and can be restored."""
-    service.archive(uid, actor=call.actor, now=call.now, if_match=call.if_match)
-
-
-@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
-def archive_lead_action(call: Call[Nothing, None], uid: str) -> Row:
-    """Archive a lead, and get it back as it is then."""
-    return _written(call, service.archive(uid, **_who(call), if_match=call.if_match))
-
-
-@endpoint(permission="lead.archive", body=Nothing, returns=LeadOut, raises=(Refused,), versioned=True, audits="change")
-def restore_lead(call: Call[Nothing, None], uid: str) -> Row:
-    """Bring an archived lead back into its stage."""
-    return _written(call, service.restore(uid, **_who(call), if_match=call.if_match))
-
-
 @endpoint(permission="lead.view", returns=Moves, audits="read")
 def list_moves(call: Call[None, None], uid: str) -> Row:
     """Every stage: may the lead go there, and if not, exactly why, and what would make it pass."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -189,9 +190,12 @@ def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | No
         _insert_timeline(spilled)
     lead = _with_marks(lead)
     try:
-        return _replaced(lead, read, workflow)
+        written = _replaced(lead, read, workflow)
     except DuplicateKeyError:
         raise _claimed(lead, workflow) or Unavailable() from None
+    if spilled is not None and not written:
+        _withdraw(lead.uid)
+    return written
 
 
 def _with_marks(lead: Lead) -> Lead:
@@ -224,6 +228,8 @@ def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
     try:
         mongo.transaction(lambda session: _each_replaced(leads, workflow, session))
     except _Overtaken:
+        for write in writes:
+            _withdraw(write.lead.uid)
         return False
     except DuplicateKeyError:
         raise next(filter(None, (_claimed(lead, workflow) for lead, _ in leads)), Unavailable()) from None
@@ -246,6 +252,48 @@ def taken(lead: Lead, workflow: Workflow) -> set[str]:
     where = {"keys.claims": {"$in": wanted}, "uid": {"$ne": lead.uid}}
     rows = mongo.collection("leads").find(where, {"keys.claims": 1, "_id": 0}) if wanted else ()
     return {claim for row in rows for claim in row["keys"]["claims"] if claim in wanted}
+
+
+def _withdraw(lead: str) -> None:
+    """What has been spilled for nothing: where the lead itself was removed meanwhile, nobody wants it any more."""
+    if mongo.collection("leads").find_one({"type": "lead", "uid": lead}, {"_id": 1}) is None:
+        _remove_timeline(lead)
+
+
+def remove(lead: Lead, *, at: datetime) -> bool:
+    """The lead and what was merged into it, with all their timelines, for good.
+
+    False when it is gone, or no longer at the version that was read.
+    """
+    identity = {"type": "lead", "uid": lead.uid, "version": lead.version}
+    uids = [lead.uid, *(uid for part in lead.merged for uid in part.names())]
+
+    def work(session: ClientSession | None) -> bool:
+        leads, notes = mongo.collection("leads"), mongo.collection("removed")
+        if not leads.delete_one(identity, session=session).deleted_count:
+            return False
+        leads.delete_many({"type": "lead", "uid": {"$in": uids[1:]}}, session=session)
+        for uid in uids:
+            _remove_timeline(uid, session)
+            notes.replace_one({"_id": uid}, {"at": at}, upsert=True, session=session)
+        return True
+
+    return mongo.transaction(work)
+
+
+def _remove_timeline(lead: str, session: ClientSession | None = None) -> None:
+    bounds = {"$gt": f"{lead}:", "$lt": f"{lead};"}
+    mongo.collection("leads").delete_many({"type": "timeline", "uid": bounds}, session=session)
+
+
+def removed(before: datetime) -> list[str]:
+    return [row["_id"] for row in mongo.collection("removed").find({"at": {"$lt": before}})]
+
+
+def forget_removed(uid: str) -> None:
+    """With whatever a writer has still left of it that began before and was never told."""
+    _remove_timeline(uid)
+    mongo.collection("removed").delete_one({"_id": uid})
 
 
 def _insert_timeline(timeline: Timeline) -> None:

@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from lead_crm import audit, mongo
 from lead_crm.documents import now
 from lead_crm.errors import LeadCrmError
+from leads import removal
 from management import retention
 
 LEASE: Final = timedelta(seconds=60)  # a worker that has not been heard of for so long has died
@@ -40,7 +41,14 @@ def _retention(going: Going) -> str:
     return f"{sum(rule['done'] for rule in done)} leads" if done else "no rules"
 
 
-JOBS: Final = (Job("retention", timedelta(hours=1), _retention),)
+def _removed(going: Going) -> str:
+    return f"{removal.sweep(now=now())} leads"
+
+
+JOBS: Final = (
+    Job("retention", timedelta(hours=1), _retention),
+    Job("removed leads", timedelta(hours=1), _removed),
+)
 
 
 class Stop:
