@@ -124,6 +124,18 @@ def people(uids: Iterable[str]) -> dict[str, Person]:
     return {uid: person for uid, person in found.items() if person is not None}
 
 
+def member(uid: str) -> Person | None:
+    """Also somebody who has left."""
+    return remembered(f"member:{uid}", partial(_read_member, uid))
+
+
+def colleagues(centers: Iterable[str]) -> list[str]:
+    """Who works, or has worked, in one of these centres."""
+    wide = [name for name, role in roles().items() if role.all_centers]
+    where = {"type": "account", "$or": [{"centers": {"$in": list(centers)}}, {"roles": {"$in": wide}}]}
+    return [row["uid"] for row in mongo.collection("accounts").find(where, {"uid": 1, "_id": 0})]
+
+
 def holding(role: str) -> tuple[Person, ...]:
     """Everybody active with this role, always in the same order."""
     return remembered(f"holding:{role}", partial(_read_holding, role))
@@ -138,7 +150,15 @@ def _active(where: mongo.Row) -> Iterator[Person]:
     return map(_person, rows)
 
 
+def _read_member(uid: str) -> Person | None:
+    row = mongo.collection("accounts").find_one({"type": "account", "uid": uid})
+    return None if row is None else _person(row)
+
+
 def _person(row: mongo.Row) -> Person:
+    return Person(row["uid"], row["name"], tuple(row["centers"]), works_everywhere(row["roles"]))
+
+
+def works_everywhere(held: Iterable[str]) -> bool:
     known = roles()
-    everywhere = any(known[role].all_centers for role in row["roles"] if role in known)
-    return Person(row["uid"], row["name"], tuple(row["centers"]), everywhere)
+    return any(known[role].all_centers for role in held if role in known)

@@ -99,6 +99,15 @@ def _iso_day(value: object) -> object:
     return day(value) if isinstance(value, str) else value
 
 
+def _relative_day(value: object) -> object:
+    """In a query string, a + that nobody has escaped arrives as a blank."""
+    if isinstance(value, str):
+        value = value.replace(" ", "+")
+        if not re.fullmatch(RELATIVE, value):
+            raise ValueError("or a day relative to this one: today, today+7, today-30")
+    return value
+
+
 def _decimal_text(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -123,6 +132,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_iso_moment), AfterValidator(_
 Day = Annotated[
     str, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"}), Field(max_length=10)
 ]
+RELATIVE = r"^today([+\-][0-9]{1,4})?$"
+RelativeDay = Annotated[
+    str, BeforeValidator(_relative_day), WithJsonSchema({"type": "string", "pattern": RELATIVE}), Field(max_length=10)
+]
+When = Moment | Day | RelativeDay
 DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"
 DecimalText = Annotated[
     str,

@@ -54,6 +54,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"keys.work": {"$exists": True}},
         ),
     ],
+    "views": [
+        IndexModel([("type", ASCENDING), ("uid", ASCENDING)], name="identity", unique=True),
+        IndexModel([("owner", ASCENDING), ("name", ASCENDING)], name="name", unique=True),
+        IndexModel([("owner", ASCENDING), ("slot", ASCENDING)], name="slot", unique=True),
+        IndexModel([("shared", ASCENDING), ("name", ASCENDING), ("owner", ASCENDING)], name="shared"),
+    ],
     "accounts": [
         IndexModel([("type", ASCENDING), ("uid", ASCENDING)], name="identity", unique=True),
         IndexModel(

@@ -8,6 +8,7 @@ from leads import api as leads
 from leads import archive_api as archive
 from leads import enquiry, public_api
 from leads import merging_api as merging
+from leads import views_api as views
 from leads import worklist_api as worklist
 from management import api as management
 from management import audit_api as audit
@@ -48,6 +49,8 @@ urlpatterns = [
     path("api/leads/<str:uid>/duplicates/", resource(get=merging.list_duplicates)),
     path("api/leads/<str:uid>/merge/", resource(post=merging.merge_lead)),
     path("api/leads/<str:uid>/unmerge/", resource(post=merging.unmerge_lead)),
+    path("api/views/", resource(get=views.list_views, post=views.create_view)),
+    path("api/views/<str:uid>/", resource(get=views.read_view, patch=views.edit_view, delete=views.delete_view)),
     path("api/tasks/", resource(get=worklist.list_work)),
     path("api/leads/<str:uid>/access/", resource(get=people.explain_access)),
     path("api/public/form/", resource(get=public_api.read_form)),

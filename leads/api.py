@@ -6,19 +6,17 @@ from django.conf import settings
 
 from lead_crm import cursors
 from lead_crm.documents import In
-from lead_crm.errors import Conflict, Fault, Invalid, Locked, NeedsServer, NotFound, Refused
+from lead_crm.errors import Conflict, Invalid, Locked, NeedsServer, NotFound, Refused
 from lead_crm.http import Call, endpoint
-from leads import arriving, board, duplicates, listing, search, service, shown, store, timeline
+from leads import arriving, board, duplicates, listing, search, service, shown, store, timeline, views
 from leads.documents import Task
 from leads.life_messages import CloseIn, CompletedOut, ConvertIn, HoldIn, NoteIn, TaskMade
 from leads.merging_messages import TimelineEntry, TimelinePage
 from leads.messages import (
     ActivityIn,
     AssignIn,
-    BoardQuery,
     CardPage,
     Column,
-    ColumnQuery,
     CompleteIn,
     DeleteStageQuery,
     HistoryPage,
@@ -40,6 +38,7 @@ from leads.messages import (
     TransitionIn,
 )
 from leads.service import Changed
+from leads.views_messages import ViewedBoard, ViewedColumn, ViewedList
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
 from workflow.documents import Stage
@@ -84,8 +83,8 @@ def create_lead(call: Call[LeadIn, None]) -> Row:
     return _written(call, (entered.lead, entered.workflow)) | said
 
 
-@endpoint(permission="lead.view", query=LeadQuery, returns=LeadPage, raises=(Conflict,), audits="list")
-def list_leads(call: Call[None, LeadQuery]) -> Row:
+@endpoint(permission="lead.view", query=ViewedList, returns=LeadPage, raises=(Conflict,), audits="list")
+def list_leads(call: Call[None, ViewedList]) -> Row:
     """Leads by filters, search and sort order, a page at a time.
 
     `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. Lists in the order of
@@ -96,8 +95,9 @@ def list_leads(call: Call[None, LeadQuery]) -> Row:
     return workflow_service.read(lambda workflow: _listed(call, workflow))
 
 
-def _listed(call: Call[None, LeadQuery], workflow: Workflow) -> Row:
-    query, order = call.query, listing.order_of(call.query.sort, workflow, call.actor)
+def _listed(call: Call[None, ViewedList], workflow: Workflow) -> Row:
+    query = views.applied(call.query, actor=call.actor, workflow=workflow, now=call.now)
+    order = listing.order_of(query.sort, workflow, call.actor)
     asked = {"actor": call.actor, "workflow": workflow, "now": call.now, "region": settings.DEFAULT_REGION}
     found = listing.find(query, listing.plan(query, order, **asked), _projection(query))
     if not found.rows and query.q and search.is_exact(query.q):
@@ -117,12 +117,8 @@ def _listed(call: Call[None, LeadQuery], workflow: Workflow) -> Row:
 def _projection(query: LeadQuery) -> dict[str, int]:
     if not query.fields:
         return shown.LISTED
-    unknown = [name for name in query.fields if name not in shown.SELECTABLE]
-    if unknown:
-        known = ", ".join(sorted(shown.SELECTABLE))
-        raise Invalid(
-            [Fault("/fields", "unknown_field", f"There is no {name}. There are: {known}.") for name in unknown]
-        )
+    if faults := shown.unknown(query.fields, "/fields"):
+        raise Invalid(faults)
     return shown.LISTED | {name: 1 for name in query.fields if name not in shown.COMPUTED}
 
 
@@ -132,7 +128,7 @@ def _selected(rows: list[Row], names: list[str] | None) -> list[Row]:
     return [{"uid": row["uid"], **{name: row[name] for name in names}} for row in rows]
 
 
-def _previous(call: Call[None, LeadQuery], cursor: str | None) -> str | None:
+def _previous(call: Call[None, ViewedList], cursor: str | None) -> str | None:
     if cursor:
         return cursors.address(call.request, cursor=cursor, offset=None)
     if call.query.offset:
@@ -290,13 +286,15 @@ def list_history(call: Call[None, PageQuery], uid: str) -> Row:
     return _timeline(call, uid, "history", newest_first=False)
 
 
-@endpoint(permission="lead.view", query=BoardQuery, returns=list[Column], raises=(NeedsServer, Conflict), audits="list")
-def read_board(call: Call[None, BoardQuery]) -> list[Row]:
+@endpoint(
+    permission="lead.view", query=ViewedBoard, returns=list[Column], raises=(NeedsServer, Conflict), audits="list"
+)
+def read_board(call: Call[None, ViewedBoard]) -> list[Row]:
     """The board: every column with its first cards. Counts stop at 1,000, and large ones may be four seconds old."""
     return workflow_service.read(lambda workflow: _board(call, workflow))
 
 
-def _board(call: Call[None, BoardQuery], workflow: Workflow) -> list[Row]:
+def _board(call: Call[None, ViewedBoard], workflow: Workflow) -> list[Row]:
     version, columns = board.read(_match(call, workflow), workflow, limit=call.query.limit)
     if version != workflow.version:  # stages have changed within the last two seconds
         return _board(call, workflow_service.current())
@@ -308,10 +306,11 @@ def _board(call: Call[None, BoardQuery], workflow: Workflow) -> list[Row]:
 
 
 def _match(call: Call[None, Any], workflow: Workflow) -> board.Match:
-    return board.match(call.query, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
+    query = views.applied(call.query, actor=call.actor, workflow=workflow, now=call.now)
+    return board.match(query, actor=call.actor, workflow=workflow, now=call.now, region=settings.DEFAULT_REGION)
 
 
-def _column(call: Call[None, BoardQuery], workflow: Workflow, stage: Stage, column: Row) -> Row:
+def _column(call: Call[None, ViewedBoard], workflow: Workflow, stage: Stage, column: Row) -> Row:
     return {
         "uid": stage.uid, "name": stage.name, "slug": stage.slug, "color": stage.color, "order": stage.order,
         "kind": stage.kind, "count": column["count"], "count_capped": column["count_capped"], "value": None,
@@ -321,18 +320,18 @@ def _column(call: Call[None, BoardQuery], workflow: Workflow, stage: Stage, colu
     }  # fmt: skip
 
 
-def _column_address(call: Call[None, BoardQuery], stage: str, cursor: str) -> str:
+def _column_address(call: Call[None, ViewedBoard], stage: str, cursor: str) -> str:
     address = cursors.address(call.request, cursor=cursor)
     return address.replace("/leads/kanban/", f"/leads/kanban/{stage}/", 1)
 
 
-@endpoint(permission="lead.view", query=ColumnQuery, returns=CardPage, raises=(Conflict,), audits="list")
-def read_column(call: Call[None, ColumnQuery], stage: str) -> Row:
+@endpoint(permission="lead.view", query=ViewedColumn, returns=CardPage, raises=(Conflict,), audits="list")
+def read_column(call: Call[None, ViewedColumn], stage: str) -> Row:
     """The next cards of one column."""
     return workflow_service.read(lambda workflow: _cards(call, workflow, stage))
 
 
-def _cards(call: Call[None, ColumnQuery], workflow: Workflow, stage: str) -> Row:
+def _cards(call: Call[None, ViewedColumn], workflow: Workflow, stage: str) -> Row:
     workflow_rules.known_stage(workflow, stage)
     rows, following, partial = board.column(stage, call.query, _match(call, workflow))
     return {

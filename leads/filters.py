@@ -22,6 +22,7 @@ RANGES: Final = {
     "stage_entered": "stage_entered_at",
 }  # fmt: skip
 STARVING: Final = {"status": "open", "keys.follow_up": NO_FOLLOW_UP, "tasks.status": {"$ne": "pending"}}
+TODAY: Final = "today"
 PLAIN: Final = ("source", "lead_type", "priority")
 
 
@@ -60,7 +61,7 @@ def where(query: Filters, *, actor: Actor, workflow: Workflow, now: datetime) ->
     _people(found, query, actor)
     _tags(found, query)
     _scores(found, query)
-    _times(found, query)
+    _times(found, query, now)
     if query.temperature:
         found.also({"$or": [_heat(heat, workflow, now) for heat in query.temperature]})
     if query.overdue is not None:
@@ -128,17 +129,24 @@ def _scores(found: Where, query: Filters) -> None:
         found.ranges["score"] = {"$gte": low, "$lte": high}
 
 
-def _times(found: Where, query: Filters) -> None:
+def _times(found: Where, query: Filters, now: datetime) -> None:
     for name, path in RANGES.items():
         bounds: Row = {}
         if (start := getattr(query, f"{name}_from")) is not None:
-            bounds["$gte"] = moment(start, first=True)
+            bounds["$gte"] = moment(_absolute(start, now), first=True)
         if (end := getattr(query, f"{name}_to")) is not None:
-            bounds["$lte"] = moment(end, first=False)
+            bounds["$lte"] = moment(_absolute(end, now), first=False)
         if path == "keys.follow_up" and bounds:
             bounds.setdefault("$lt", NO_FOLLOW_UP)
         if bounds:
             found.ranges[path] = bounds
+
+
+def _absolute(value: datetime | str, now: datetime) -> datetime | str:
+    """`today+7` is the day a week from now; in UTC, as all days are."""
+    if isinstance(value, datetime) or not value.startswith(TODAY):
+        return value
+    return (now.date() + timedelta(days=int(value.removeprefix(TODAY) or 0))).isoformat()
 
 
 def moment(value: datetime | str, *, first: bool) -> datetime:

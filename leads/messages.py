@@ -7,7 +7,6 @@ from pydantic import MISSING, Field, StringConstraints, model_validator
 from lead_crm.access import DEFAULT_CENTER
 from lead_crm.documents import (
     CommaList,
-    Day,
     In,
     Key,
     Line,
@@ -18,6 +17,7 @@ from lead_crm.documents import (
     Reason,
     Text,
     Uid,
+    When,
     partial,
 )
 from leads.documents import (
@@ -268,14 +268,14 @@ class Filters(In):
     score_min: Annotated[int, Field(ge=0, le=100)] | None = None
     score_max: Annotated[int, Field(ge=0, le=100)] | None = None
     hot: bool | None = None
-    created_from: Moment | Day | None = None
-    created_to: Moment | Day | None = None
-    updated_from: Moment | Day | None = None
-    updated_to: Moment | Day | None = None
-    follow_up_from: Moment | Day | None = None
-    follow_up_to: Moment | Day | None = None
-    stage_entered_from: Moment | Day | None = None
-    stage_entered_to: Moment | Day | None = None
+    created_from: When | None = None
+    created_to: When | None = None
+    updated_from: When | None = None
+    updated_to: When | None = None
+    follow_up_from: When | None = None
+    follow_up_to: When | None = None
+    stage_entered_from: When | None = None
+    stage_entered_to: When | None = None
     overdue: bool | None = Field(default=None, description="With a pending task past its due time.")
     starving: bool | None = Field(default=None, description="Open, without a pending task or a follow-up date.")
     stale: bool | None = Field(default=None, description="Longer in its stage than the stage's sla_hours.")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lead_crm.access import Actor
+from lead_crm.errors import Fault
 from leads import personal
 from leads.documents import Lead
 from leads.messages import Card, CardTask, LeadRow
@@ -38,6 +39,15 @@ CARD: Final = _projection(Card, "expected_close_on") | {f"tasks.{name}": 1 for n
 for _part in ("tasks", "due"):
     del CARD[_part]
 SELECTABLE: Final = frozenset(LeadRow.model_fields) | {"tasks", "score_reasons", "rank", "conversion"}
+
+
+def unknown(names: Iterable[str], pointer: str) -> list[Fault]:
+    """Of the attributes that somebody wants to see."""
+    known = ", ".join(sorted(SELECTABLE))
+    return [
+        Fault(pointer, "unknown_field", f"There is no {name}. There are: {known}.")
+        for name in names if name not in SELECTABLE
+    ]  # fmt: skip
 
 
 def _computed(row: Row, workflow: Workflow, now: datetime) -> None:
