@@ -35,6 +35,7 @@ class Role:
 _VIEWER = frozenset({"lead.view", "lead.pii", "report.view"})
 _AGENT = frozenset({
     "lead.view", "lead.pii", "lead.create", "lead.edit", "lead.move", "lead.close", "task.edit", "task.complete",
+    "report.view",
 })  # fmt: skip
 _MANAGER = _AGENT | _VIEWER | {"lead.assign", "lead.archive", "lead.bulk", "lead.export", "lead.merge"}
 _CENTER_ADMIN = _MANAGER | {"lead.force", "lead.erase", "people.edit", "audit.view"}
@@ -141,15 +142,20 @@ def holders(assigned_to: Iterable[str], task_assignees: Iterable[str]) -> list[s
     return [*(assigned_to or [NOBODY]), *sorted({f"task:{uid}" for uid in task_assignees})]
 
 
-def visible(actor: Actor, shelves: Shelves = "live", centers: Iterable[str] | None = None) -> dict[str, Any]:
-    """The part of every query that keeps others' leads out: the one place where scope is decided."""
+def visible(
+    actor: Actor, shelves: Shelves = "live", centers: Iterable[str] | None = None, *, figures: bool = False
+) -> dict[str, Any]:
+    """The part of every query that keeps others' leads out: the one place where scope is decided.
+
+    `figures`: to be counted as theirs. What nobody has taken yet may be seen, but is no work of anybody's.
+    """
     allowed = [c for c in actor.centers if centers is None or c in set(centers)]
     scope: dict[str, Any] = {
         "type": "lead",
         "keys.shelf": _any_of([shelf(center, state) for state in STATES[shelves] for center in allowed]),
     }
     if actor.scope == "own":
-        scope["keys.holders"] = {"$in": [actor.uid, NOBODY]}
+        scope["keys.holders"] = actor.uid if figures else {"$in": [actor.uid, NOBODY]}
     elif actor.scope == "tasks":
         scope["keys.holders"] = f"task:{actor.uid}"
     return scope

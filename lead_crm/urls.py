@@ -15,6 +15,7 @@ from management import audit_api as audit
 from management import auth_api as auth
 from management import people_api as people
 from management import privacy_api as privacy
+from management import reports_api as reports
 from workflow import api as workflow
 
 urlpatterns = [
@@ -51,6 +52,7 @@ urlpatterns = [
     path("api/leads/<str:uid>/unmerge/", resource(post=merging.unmerge_lead)),
     path("api/views/", resource(get=views.list_views, post=views.create_view)),
     path("api/views/<str:uid>/", resource(get=views.read_view, patch=views.edit_view, delete=views.delete_view)),
+    path("api/reports/summary/", resource(get=reports.read_summary)),
     path("api/tasks/", resource(get=worklist.list_work)),
     path("api/leads/<str:uid>/access/", resource(get=people.explain_access)),
     path("api/public/form/", resource(get=public_api.read_form)),

@@ -10,7 +10,7 @@ from lead_crm import cursors, mongo
 from lead_crm.access import Actor, visible
 from lead_crm.errors import NeedsServer
 from leads import counting, filters, search
-from leads.messages import BoardQuery, ColumnQuery
+from leads.messages import ColumnQuery, Filters
 from leads.shown import CARD
 from workflow.workflow import Workflow
 
@@ -28,9 +28,11 @@ class Match:
     rest: Row
 
 
-def match(query: BoardQuery, *, actor: Actor, workflow: Workflow, now: datetime, region: str) -> Match:
+def match(
+    query: Filters, *, actor: Actor, workflow: Workflow, now: datetime, region: str, figures: bool = False
+) -> Match:
     where = filters.where(query, actor=actor, workflow=workflow, now=now)
-    base = where.narrow(visible(actor, where.shelves, query.center))
+    base = where.narrow(visible(actor, where.shelves, query.center, figures=figures))
     if query.q and query.q.strip():
         # Either index may be the better one for a word; within `base` the database is free to choose.
         first, *others = search.asked(query.q, region, loosely=True) or [[""]]

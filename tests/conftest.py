@@ -27,7 +27,7 @@ django.setup()
 from lead_crm import audit, directory, mongo  # noqa: E402
 from lead_crm.documents import now  # noqa: E402
 from leads import counting  # noqa: E402
-from management import setup  # noqa: E402
+from management import reports, setup  # noqa: E402
 from tests import planted  # noqa: E402
 from tests.cast import Cast  # noqa: E402
 from tests.stores.commands import notes  # noqa: E402
@@ -70,6 +70,7 @@ def empty(mongod: None) -> None:
 def forget_everything() -> None:
     directory.forget()
     counting.forget()
+    reports.forget()
     workflow_store.forget()
 
 

@@ -27,7 +27,7 @@ IMPURE_ROOMS = (
 )
 SPEAKS_MONGO = re.compile(
     r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|turns|worklist)"
-    r"|lead_crm\.(audit|attempts)|leads\.(duplicates|views_store)|management\.(accounts|sessions|audit_log|privacy|retention|worker)"
+    r"|lead_crm\.(audit|attempts)|leads\.(duplicates|views_store)|management\.(accounts|sessions|audit_log|privacy|reports|retention|worker)"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}
 CACHES = {".hypothesis", *(f".{tool}_cache" for tool in ("mypy", "ruff", "pytest"))}
