@@ -98,6 +98,7 @@ class North(Cast):
         self.second = self._plant("gamma", 3, visitor=self.tim.uid)
         self.past = self._plant("delta", 4)
         self._bury(self.past)
+        self.view = self._view()
         self.own = self._ordinary()
 
     def _configure(self) -> None:
@@ -150,6 +151,13 @@ class North(Cast):
             "charlie": lead(self.charlie)["uid"],
             "bert": lead(self.root, center=CENTER, assigned_to=[self.bert.uid])["uid"],
         }
+
+    def _view(self) -> str:
+        """Shared with the branch; its words are for those alone who see personal values."""
+        body = {"name": "Zqview of the branch", "filters": {"q": "zqviewed"}, "shared": True}
+        response = self.carla.post("/api/views/", body)
+        assert response.status_code == 201, response.content
+        return str(response.json()["uid"])
 
     @property
     def planted(self) -> list[Planted]:

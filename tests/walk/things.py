@@ -9,6 +9,7 @@ from tests.walk.worlds import tells
 
 LEADS = "/api/leads/{uid}"
 PEOPLE, CENTERS, TOKENS = "/api/users/{uid}", "/api/centers/{uid}", "/api/tokens/{uid}"
+VIEWS = "/api/views/{uid}"
 SHARED = frozenset({"/api/stages/{uid}", "/api/leads/kanban/{stage}"})  # whoever sees leads sees the stages
 
 
@@ -40,6 +41,7 @@ def _paths(north: North, planted: Planted) -> dict[str, str]:
         PEOPLE: north.carla.uid,
         CENTERS: CENTER,
         TOKENS: _token(north),
+        VIEWS: north.view,
     }
 
 
@@ -72,7 +74,7 @@ def _values(north: North, planted: Planted) -> dict[str, list[Any]]:
                  *(f"field.{key}" for key in given["fields"]), "-field.f_email"],
         "fields": [{key: given["fields"][key]} for key in ("f_unique", "f_email", "f_phone", "f_user")],
         "field": [(key, _asked(value)) for key, value in given["fields"].items()],
-        "columns": [*given, ",".join(given)],
+        "columns": [*given, ",".join(given)], "view": [north.view],
         "cursor": [_cursor(north)],
         "created_from": ["2020-01-01"], "expected_close_on": [given["expected_close_on"]],
     }  # fmt: skip

@@ -10,7 +10,7 @@ from management import accounts
 from tests.contract import CheckedClient
 from tests.walk import worlds
 from tests.walk.north import CENTER, NAME, North, Planted
-from tests.walk.things import CENTERS, LEADS, PEOPLE
+from tests.walk.things import CENTERS, LEADS, PEOPLE, VIEWS
 from tests.walk.worlds import Row, World
 
 
@@ -60,7 +60,8 @@ NAMES = (
 def walker(name: str, north: North, world: World) -> Walker:
     """One of NAMES."""
     rows = world["leads"].values()
-    everything = _of_leads(rows, north.planted) | _of_people(world) | {CENTER, NAME.casefold()}
+    viewed = _needles(world["views"].values(), [north.view])
+    everything = _of_leads(rows, north.planted) | _of_people(world) | viewed | {CENTER, NAME.casefold()}
     south = _needles(rows, [north.own["charlie"]])
 
     def kept(client: CheckedClient) -> set[str]:
@@ -72,7 +73,7 @@ def walker(name: str, north: North, world: World) -> Walker:
             name, north.charlie, everything, [north.hers], own=north.own["charlie"]
         ),
         "vince who only looks": lambda: Walker(
-            name, north.vince, kept(north.vince), [north.hers], guards_all=True, shares=COLLEAGUES | {LEADS}
+            name, north.vince, kept(north.vince), [north.hers], guards_all=True, shares=COLLEAGUES | {LEADS, VIEWS}
         ),
         "bert and nobody's leads": lambda: Walker(
             name,
@@ -80,9 +81,9 @@ def walker(name: str, north: North, world: World) -> Walker:
             _of_leads(rows, north.planted) | kept(north.bert),
             [north.hers],
             own=north.own["bert"],
-            shares=COLLEAGUES,
+            shares=COLLEAGUES | {VIEWS},
         ),
-        "tim and his visits": lambda: _tim(name, north, rows, kept(north.tim)),
+        "tim and his visits": lambda: _tim(name, north, rows, kept(north.tim) | viewed),
         "root who reads": lambda: Walker(name, north.root, set(), [north.hers], reads_only=True),
         "a token for something else": lambda: Walker(name, north.machine, everything, [north.hers]),
         "nobody": lambda: Walker(name, north.nobody, everything, [north.hers], knocks=True),
