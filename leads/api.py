@@ -87,7 +87,8 @@ def create_lead(call: Call[LeadIn, None]) -> Row:
 def list_leads(call: Call[None, ViewedList]) -> Row:
     """Leads by filters, search and sort order, a page at a time.
 
-    `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. Lists in the order of
+    `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. A day may be relative to this one
+    (in UTC): `today`, `today-30`, `today%2B7`. Lists in the order of
     creation, score or next follow-up cost the same at any size and depth. A filter that no index answers and that
     takes long examines 10,000 candidates for a page; then `partial` is true and `next` goes on from there. Other sort
     orders put the newest 10,000 candidates in order. Counts of 250 and more may be four seconds old.
