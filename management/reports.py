@@ -18,7 +18,7 @@ from pymongo.errors import ExecutionTimeout
 from lead_crm import mongo
 from lead_crm.access import Actor
 from lead_crm.errors import NeedsServer, Unavailable
-from leads import board, filters
+from leads import board
 from leads.board import Match
 from leads.messages import Filters
 from leads.shown import HOT
@@ -27,8 +27,8 @@ from workflow.workflow import Workflow
 PATIENCE_MS: Final = 10_000
 QUICK_SECONDS: Final = 0.25
 AS_LONG: Final = 20  # times as long as it took: of many who keep asking, the database spends a twentieth on them
+AGAIN_SECONDS: Final = 30.0  # what was too slow may have been so because the database had just started
 NO_SOURCE: Final = "none"
-NARROWED: Final = frozenset({"current_stage", *filters.RANGES.values(), "score"})
 # Counting alone first, then figures out of the counts: twice as fast as deciding anything about each lead.
 STEPS: Final[list[dict[str, Any]]] = [
     {"$group": {
@@ -103,7 +103,7 @@ def _groups(found: Match, now: datetime) -> tuple[datetime, list[Row]]:
             started = time.monotonic()
             groups = _counted(found)
             ended = time.monotonic()
-            kept = Kept(ended + AS_LONG * (ended - started), now, groups)
+            kept = Kept(ended + (AGAIN_SECONDS if groups is None else AS_LONG * (ended - started)), now, groups)
             if ended - started > QUICK_SECONDS:
                 _keep(key, kept)
     if kept.groups is None:
@@ -121,15 +121,19 @@ def _counted(found: Match) -> list[Row] | None:
     """None: it takes too long."""
     steps: list[Row] = [{"$match": found.base | found.rest}, *STEPS]
     try:
-        return list(mongo.collection("leads").aggregate(steps, maxTimeMS=PATIENCE_MS, **_hint(found)))
+        return list(mongo.collection("leads").aggregate(steps, maxTimeMS=PATIENCE_MS, hint=_index(found)))
     except ExecutionTimeout:
         return None
 
 
-def _hint(found: Match) -> Row:
-    """Where no index narrows it down, the leads are read as they were made: likely as they lie beside each other."""
+def _index(found: Match) -> str:
+    """Left to itself the database takes the one of the score for `hot`, and reads most leads in no order at all.
+
+    In the order in which they were made they likely lie beside each other.
+    """
+    held = "_held" if "keys.holders" in found.base else ""
     if "keys.grams" in found.base:
-        return {"hint": "grams"}
-    if NARROWED & found.rest.keys():
-        return {}
-    return {"hint": "newest_held" if "keys.holders" in found.base else "newest"}
+        return "grams"
+    if "current_stage" in found.rest:
+        return f"stage{held}"
+    return "follow_up" if "keys.follow_up" in found.rest and not held else f"newest{held}"

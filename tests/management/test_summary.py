@@ -164,6 +164,9 @@ class TestHowLongItTakes:
         for who, query, index in (
             (leads.alice, "", "newest"), (leads.alice, "source=event", "newest"), (leads.bob, "", "newest_held"),
             (leads.bob, "tags=tea", "newest_held"), (leads.alice, "q=lovelace", "grams"),
+            (leads.alice, "hot=true&created_from=today", "newest"), (leads.alice, "stage=stage-new", "stage"),
+            (leads.bob, "kind=won&created_from=today", "stage_held"), (leads.alice, "follow_up_to=today", "follow_up"),
+            (leads.bob, "follow_up_to=today", "newest_held"),
         ):  # fmt: skip
             summary(who)
             with noted() as commands:
