@@ -11,7 +11,21 @@ from lead_crm.documents import now
 from leads import record, removal, store
 from management import worker
 from management.worker import Stop, run_if_due
-from tests.api.steps import at_once, cards, codes, fields, found, go, listed, read, ready, relaxed, rewrite, twin
+from tests.api.steps import (
+    at_once,
+    cards,
+    codes,
+    fields,
+    found,
+    go,
+    listed,
+    read,
+    ready,
+    relaxed,
+    rewrite,
+    twin,
+    walked,
+)
 from tests.cast import NORTH, Cast, lead
 from tests.contract import CheckedClient
 
@@ -22,6 +36,12 @@ MARK = "Quetzalcoatl"
 
 def remove(client: CheckedClient, uid: str, **headers: str) -> Any:
     return client.delete(f"/api/leads/{uid}/?permanently=true", **headers)
+
+
+def full(cast: Cast, uid: str) -> None:
+    """So that its next write makes something spill over."""
+    while record.spill(store.model(stored(uid)))[1] is None:
+        cast.root.post(f"/api/leads/{uid}/activities/", {"body": "Hello"})
 
 
 def traces(uid: str) -> dict[str, int]:
@@ -146,6 +166,65 @@ class TestRemoving:
         assert cards(cast.root, "stage-contacted") == [second]
 
 
+class TestMergedLeads:
+    @pytest.fixture
+    def parts(self, cast: Cast, uid: str) -> list[str]:
+        """Two that have become parts of it, the one by way of the other."""
+        last, first = (str(lead(cast.root, name=f"{MARK} {n}", center=NORTH)["uid"]) for n in range(2))
+        for winner, loser in ((first, last), (uid, first)):
+            merged = cast.root.post(f"/api/leads/{winner}/merge/", {"lead": loser}, Idempotency_Key=f"merge-{loser}")
+            assert merged.status_code == 200, merged.content
+        return [first, last]
+
+    def test_go_with_the_one_that_they_are_parts_of(self, cast: Cast, uid: str, parts: list[str]) -> None:
+        assert remove(cast.root, uid).status_code == 204
+        for gone in (uid, *parts):
+            assert set(traces(gone)) == {"audit", "removed"}
+            assert cast.root.get(f"/api/leads/{gone}/").status_code == 404
+
+    def test_are_not_removed_by_themselves(self, cast: Cast, uid: str, parts: list[str]) -> None:
+        refused = remove(cast.root, parts[0])
+        assert refused.json()["code"] == "lead_merged"
+        assert read(cast.root, uid)["status"] == "open"
+        back = cast.root.post(f"/api/leads/{uid}/unmerge/", {})
+        assert back.status_code == 200
+        assert read(cast.root, parts[0])["status"] == "open"
+
+    def test_one_that_is_split_off_at_that_moment_stays(
+        self, cast: Cast, uid: str, parts: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        removed = store.remove
+
+        def late(*args: Any, **named: Any) -> bool:
+            monkeypatch.setattr(store, "remove", removed)
+            assert twin(cast.root).post(f"/api/leads/{uid}/unmerge/", {}).status_code == 200
+            return removed(*args, **named)
+
+        monkeypatch.setattr(store, "remove", late)
+        assert remove(cast.root, uid).status_code == 204
+        assert cast.root.get(f"/api/leads/{uid}/").status_code == 404
+        assert read(cast.root, parts[0])["status"] == "open"
+
+    def test_one_that_is_merged_in_at_that_moment_leaves_nothing(
+        self, cast: Cast, uid: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = str(lead(cast.root, name="Ada", center=NORTH)["uid"])
+        full(cast, uid)
+        full(cast, other)
+        written = store.replace_all
+
+        def late(*args: Any, **named: Any) -> bool:
+            monkeypatch.setattr(store, "replace_all", written)
+            assert remove(twin(cast.root), uid).status_code == 204
+            return written(*args, **named)
+
+        monkeypatch.setattr(store, "replace_all", late)
+        assert cast.root.post(f"/api/leads/{uid}/merge/", {"lead": other}).status_code == 404
+        left = mongo.collection("leads").find({"uid": {"$regex": f"^{uid}(:|$)"}})
+        assert (list(left), read(cast.root, other)["status"]) == ([], "open")
+        assert len(walked(cast.root, f"/api/leads/{other}/activities/")) == read(cast.root, other)["activities_count"]
+
+
 class TestWhoIsAtWorkOnItMeanwhile:
     @pytest.fixture
     def before_the_write(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
@@ -169,8 +248,7 @@ class TestWhoIsAtWorkOnItMeanwhile:
         assert "leads" not in traces(uid)
 
     def test_leaves_no_part_of_its_timeline_either(self, cast: Cast, uid: str, before_the_write: Any) -> None:
-        while record.spill(store.model(stored(uid)))[1] is None:
-            cast.root.post(f"/api/leads/{uid}/activities/", {"body": MARK})
+        full(cast, uid)
         before_the_write(lambda: remove(twin(cast.root), uid))
         assert go(cast.root, uid, "stage-contacted").status_code == 404
         assert "leads" not in traces(uid)
