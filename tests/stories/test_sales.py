@@ -255,11 +255,11 @@ class TestAViewForTheTeam:
         assert desk.bob.patch(f"/api/views/{view['uid']}/", {"name": "Mine"}).status_code == 403
 
     def test_is_told_when_the_workflow_has_moved_on(self, desk: Desk) -> None:
-        body = {"name": "To call back", "shared": True, "filters": {"stage": ["CALLBACK"]}}
+        body = {"name": "In talks", "shared": True, "filters": {"stage": ["NEGOTIATION"]}}
         view = desk.done(desk.max.post("/api/views/", body), 201)["uid"]
-        assert desk.root.delete("/api/stages/CALLBACK/").status_code == 204
+        assert desk.root.delete("/api/stages/NEGOTIATION/").status_code == 204
         refused = desk.bob.get(f"/api/leads/kanban/?view={view}")
         assert refused.status_code == 422
-        assert refused.json()["errors"][0]["detail"].startswith('The view "To call back" no longer fits')
+        assert refused.json()["errors"][0]["detail"].startswith('The view "In talks" no longer fits')
         desk.done(desk.max.patch(f"/api/views/{view}/", {"filters": {"stage": ["CONTACTED"]}}))
         assert listed(desk.bob, f"view={view}")["results"] == []
