@@ -1,7 +1,8 @@
 """What differs between two documents, as pointers with the old and the new value; and the way back.
 
 Compared key by key: the document itself, its custom `fields` (a key that is not there counts as null) and its
-`tasks`, each under its uid. Everything below is compared, and put back, as a whole.
+`tasks`, each under its uid. Everything below is compared, and put back, as a whole. Where the order of the tasks does
+not follow from what has come and gone, it is a difference of its own, of `/tasks`: their uids.
 """
 
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,9 @@ def _of_tasks(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
             yield from _of_each(old[uid], new[uid], f"/tasks/{uid}")
         else:
             yield {"pointer": f"/tasks/{uid}", "old": old.get(uid), "new": new.get(uid)}
+    put_back = [*(uid for uid in new if uid in old), *(uid for uid in old if uid not in new)]
+    if put_back != list(old):
+        yield {"pointer": "/tasks", "old": list(old), "new": list(new)}
 
 
 def undo(document: dict[str, Any], changes: Iterable[Difference]) -> None:
@@ -58,6 +62,9 @@ def undo(document: dict[str, Any], changes: Iterable[Difference]) -> None:
         path = [part.replace("~1", "/").replace("~0", "~") for part in change["pointer"][1:].split("/")]
         if path[0] == "fields":
             _put_field(document["fields"], path[1], change["old"])
+        elif path == ["tasks"]:
+            by_uid = _by_uid(document["tasks"])
+            document["tasks"] = [by_uid[uid] for uid in change["old"]]
         elif path[0] == "tasks":
             document["tasks"] = list(_put_task(document["tasks"], path[1:], change["old"]))
         else:

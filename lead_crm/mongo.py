@@ -50,6 +50,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([*LIVE, ("keys.follow_up", ASCENDING), ("_id", ASCENDING)], name="follow_up"),
         IndexModel([*LIVE, ("keys.grams", ASCENDING), *NEWEST], name="grams"),
         IndexModel(
+            [("state.uid", ASCENDING), ("state.updated_at", ASCENDING)], name="state",
+            partialFilterExpression={"state.uid": {"$exists": True}},
+        ),
+        IndexModel(
             [*LIVE, ("keys.work.who", ASCENDING), ("keys.work.at", ASCENDING), ("_id", ASCENDING)], name="work",
             partialFilterExpression={"keys.work": {"$exists": True}},
         ),

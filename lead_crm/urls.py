@@ -8,6 +8,7 @@ from leads import api as leads
 from leads import archive_api as archive
 from leads import enquiry, public_api
 from leads import merging_api as merging
+from leads import past_api as past
 from leads import views_api as views
 from leads import worklist_api as worklist
 from management import api as management
@@ -50,6 +51,8 @@ urlpatterns = [
     path("api/leads/<str:uid>/duplicates/", resource(get=merging.list_duplicates)),
     path("api/leads/<str:uid>/merge/", resource(post=merging.merge_lead)),
     path("api/leads/<str:uid>/unmerge/", resource(post=merging.unmerge_lead)),
+    path("api/leads/<str:uid>/as-of/", resource(get=past.read_lead_as_of)),
+    path("api/leads/<str:uid>/diff/", resource(get=past.diff_lead)),
     path("api/views/", resource(get=views.list_views, post=views.create_view)),
     path("api/views/<str:uid>/", resource(get=views.read_view, patch=views.edit_view, delete=views.delete_view)),
     path("api/reports/summary/", resource(get=reports.read_summary)),

@@ -1,5 +1,6 @@
 """A lead as it is stored: the person or firm, its tasks, its timeline and its passage through the stages."""
 
+import operator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -124,6 +125,7 @@ class ChangeSet(Model):
     by: str
     workflow_version: int
     changes: list[dict[str, Any]]
+    events: list[dict[str, Any]] = Field(default=[], exclude_if=operator.not_, description="See `leads.events`.")
 
 
 class ScoreReason(Model):
@@ -202,10 +204,14 @@ class Lead(Attributes, Document):
 
 
 class Timeline(Model):
-    """Entries that a lead no longer carries itself. The uid is `<lead>:<the version they left it at>`."""
+    """Entries that a lead no longer carries itself. The uid is `<lead>:<the version they left it at>`.
+
+    Some carry the lead's `state` at that version too: going back to a moment begins at the nearest.
+    """
 
     uid: str
     start: Spilled = Field(description="How many entries of the lead are older than these.")
     activities: list[Activity] = []
     history: list[HistoryEntry] = []
     changes: list[ChangeSet] = []
+    state: dict[str, Any] | None = Field(default=None, exclude_if=operator.not_)

@@ -35,6 +35,7 @@ def scrubbed(timeline: Timeline, workflow: Workflow) -> Timeline:
         activities=[_activity(entry) for entry in timeline.activities],
         history=[_passage(entry, workflow) for entry in timeline.history],
         changes=[],
+        state=None,
     )
 
 

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lead_crm.access import Actor
-from lead_crm.diff import differences
+from lead_crm.diff import Difference, differences
 from lead_crm.documents import new_uid
-from leads import scoring
+from leads import events, scoring
 from leads.assignment import Pick, unasked
 from leads.documents import Activity, ActivityKind, ChangeSet, Done, Lead, Timeline
+from leads.events import Event
 from workflow.workflow import Workflow
 
 # Every write carries the whole lead, so it is kept small: with thirty entries instead of twenty, and fifteen records
@@ -18,13 +19,14 @@ from workflow.workflow import Workflow
 KEPT: Final = 10  # activities, and passages, that stay in the lead when the older ones spill over
 FULL: Final = 20  # so many of one kind make them spill
 FULL_CHANGES: Final = 10  # so many records of changes do too, and then all of these go
+STATE_EVERY: Final = 100  # so many records apart, the state of the lead goes with them
 REMEMBERED_POSTS: Final = 200
 REMEMBERED_FOR: Final = timedelta(hours=24)
 
 # Not compared: these say that and when something changed, or only ever grow.
 UNCOMPARED: Final = frozenset({
     "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
-    "score_reasons", "due", "sole",
+    "due", "sole",
 })  # fmt: skip
 
 
@@ -69,8 +71,19 @@ def derived(values: dict[str, Any], ask: Ask) -> dict[str, Any]:
     }
 
 
-def changed(lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None = None, **values: Any) -> Lead:
-    """The lead after a change, with all that records it. The caller has checked the rules."""
+def begun(lead: Lead, ask: Ask) -> Lead:
+    """The first version, with the record that it came to be."""
+    return lead.model_copy(update={"changes": [_entry(lead, ask, [], events.of_new(lead))]})
+
+
+def changed(
+    lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None = None, tells: Iterable[Event] = (),
+    **values: Any,
+) -> Lead:  # fmt: skip
+    """The lead after a change, with all that records it. The caller has checked the rules.
+
+    `tells`: events that do not follow from the values.
+    """
     after = derived(dict(lead) | values, ask)
     after |= {
         "version": lead.version + 1,
@@ -85,15 +98,25 @@ def changed(lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None
         after["done"] = [*recent, done][-REMEMBERED_POSTS:]
     new = Lead.model_validate(after)
     changes = list(differences(compared(lead), compared(new)))
-    entry = ChangeSet.model_construct(
-        version=new.version, at=ask.now, by=ask.actor.uid, workflow_version=ask.workflow.version, changes=changes
-    )
-    # The entry is made of values that have just been validated.
-    return new.model_copy(update={"changes": [*new.changes, entry]})
+    told = [*events.of_change(lead, new, changes, ask.workflow), *tells]
+    return new.model_copy(update={"changes": [*new.changes, _entry(new, ask, changes, told)]})
+
+
+def _entry(lead: Lead, ask: Ask, changes: list[Difference], told: list[Event]) -> ChangeSet:
+    """Made of values that have just been validated."""
+    return ChangeSet.model_construct(
+        version=lead.version, at=ask.now, by=ask.actor.uid, workflow_version=ask.workflow.version, changes=changes,
+        events=told,
+    )  # fmt: skip
 
 
 def compared(lead: Lead) -> dict[str, Any]:
     return lead.model_dump(exclude=set(UNCOMPARED))
+
+
+def state(lead: Lead) -> dict[str, Any]:
+    """All that undoing changes needs to begin with, and which version it is of."""
+    return compared(lead) | {"version": lead.version, "updated_at": lead.updated_at}
 
 
 def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
@@ -105,14 +128,15 @@ def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
     if len(lead.activities) < FULL and len(lead.history) < FULL and len(lead.changes) < FULL_CHANGES:
         return lead, None
     activities, history, changes = lead.activities[:-KEPT], lead.history[:-KEPT], lead.changes
+    before, after = lead.spilled, lead.spilled.changes + len(changes)
     timeline = Timeline(
         uid=timeline_uid(lead.uid, lead.version),
         start=lead.spilled,
         activities=activities,
         history=history,
         changes=changes,
+        state=state(lead) if after // STATE_EVERY > before.changes // STATE_EVERY else None,
     )
-    before = lead.spilled
     kept = lead.model_copy(update={
         "activities": lead.activities[len(activities):],
         "history": lead.history[len(history):],
@@ -120,7 +144,7 @@ def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
         "spilled": before.model_copy(update={
             "activities": before.activities + len(activities),
             "history": before.history + len(history),
-            "changes": before.changes + len(changes),
+            "changes": after,
         }),
     })  # fmt: skip
     return kept, timeline

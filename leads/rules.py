@@ -12,7 +12,7 @@ from leads import assignment
 from leads.documents import CONTACTS, Address, Fields, Lead, Quantity
 from leads.gate import begin
 from leads.messages import ActivityIn, LeadIn
-from leads.record import Ask, changed, derived, line
+from leads.record import Ask, begun, changed, derived, line
 from leads.scoring import is_filled
 from workflow.rules import NotSetUp
 
@@ -80,7 +80,7 @@ def _first_version(values: dict[str, Any], ask: Ask) -> Lead:
     values["activities"] = [created, *values["activities"]]
     if ask.once:
         values["done"] = [{"once": ask.once, "at": ask.now}]
-    return Lead.model_validate(derived(values, ask))
+    return begun(Lead.model_validate(derived(values, ask)), ask)
 
 
 def _joined(body: LeadIn) -> str:

@@ -303,15 +303,17 @@ def _insert_timeline(timeline: Timeline) -> None:
 
 
 def timelines(
-    lead: str, *, below: int, start: str | None, newest_first: bool, what: str, batch: int = 20
+    lead: str, *, below: int, start: str | None, newest_first: bool, what: str, batch: int = 20, filled: bool = False
 ) -> Iterator[mongo.Row]:  # fmt: skip
-    """Timeline documents of a lead with some of `what`; those not yet taken over by version `below` do not count."""
+    """Timeline documents of a lead with some of `what`; those not yet taken over by version `below` do not count.
+
+    `filled`: only those that have any.
+    """
     bounds: dict[str, Any] = {"$gt": f"{lead}:", "$lt": timeline_uid(lead, below)}
     if start:
         bounds["$lte" if newest_first else "$gte"] = start
-    found = mongo.collection("leads").find(
-        {"type": "timeline", "uid": bounds}, {"uid": 1, "start": 1, what: 1, "_id": 0}
-    )
+    where = {"type": "timeline", "uid": bounds} | ({f"{what}.0": {"$exists": True}} if filled else {})
+    found = mongo.collection("leads").find(where, {"uid": 1, "start": 1, what: 1, "_id": 0})
     yield from found.sort("uid", -1 if newest_first else 1).batch_size(batch)
 
 
@@ -333,6 +335,32 @@ def written(lead: Lead, version: int) -> ChangeSet:
     embedded = [entry.model_dump() for entry in lead.changes]
     there = embedded if any(entry["version"] == version for entry in embedded) else next(first)["changes"]
     return next(ChangeSet.model_validate(entry) for entry in there if entry["version"] == version)
+
+
+def state_after(lead: str, moment: datetime, *, below: int) -> mongo.Row | None:
+    """The timeline document with the earliest state that was kept then or later."""
+    where = {
+        "state.uid": lead, "state.updated_at": {"$gte": moment}, "uid": {"$lt": timeline_uid(lead, below)},
+    }  # fmt: skip
+    return mongo.collection("leads").find_one(
+        where, {"uid": 1, "state": 1, "_id": 0}, sort=[("state.updated_at", 1)], hint=mongo.index("state")
+    )
+
+
+def writers(lead: str, *, after: int, upto: int, until: str) -> list[str]:
+    """Who wrote the versions `after` + 1 to `upto`, in the order of their first.
+
+    Of those that have spilled over, up to the timeline document `until`.
+    """
+    steps: list[mongo.Row] = [
+        {"$match": {"type": "timeline", "uid": {"$gte": timeline_uid(lead, after + 1), "$lte": until}}},
+        {"$project": {"changes.version": 1, "changes.by": 1}},
+        {"$unwind": "$changes"},
+        {"$match": {"changes.version": {"$gt": after, "$lte": upto}}},
+        {"$group": {"_id": "$changes.by", "first": {"$min": "$changes.version"}}},
+    ]
+    rows = mongo.collection("leads").aggregate(steps)
+    return [row["_id"] for row in sorted(rows, key=lambda row: int(row["first"]))]
 
 
 def standing_in(stage: str, *, actor: Actor, limit: int) -> list[str]:

@@ -76,8 +76,11 @@ class Moment:
             new[rank] = gate.place("top", Ask(self.scene.system, self.scene.workflow, since + later))
         if self.lead.conversion:
             new[self.lead.conversion.reference] = teller.told(self.scene.words.reference)
-        row = _moved(self.row, later, new, self.scene.words.hours)
-        return Lead.model_validate(row | self._particulars(kind, teller))
+        fresh = self._particulars(kind, teller)
+        row = _moved(self.row, later, new, self.scene.words.hours) | fresh
+        if "email" in fresh:  # that it was created has told of another person
+            row["changes"][0]["events"][0]["email"] = fresh["email"]
+        return Lead.model_validate(row)
 
     def _particulars(self, kind: Kind, teller: Teller) -> Row:
         """What no two leads share, as far as this lead has it."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from lead_crm import idempotency, mongo
 from lead_crm.access import Actor, visible
 from lead_crm.errors import Conflict
-from leads import erasing, keys, record, service, timeline
+from leads import erasing, events, keys, record, service, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -42,7 +42,7 @@ def _all_about(lead: Lead) -> Row:
     return {
         "activities": timeline.whole(lead, "activities"),
         "history": timeline.whole(lead, "history"),
-        "changes": lead_store.changes_since(lead, 0),
+        "changes": [entry | {"events": events.of_record(uid, entry)} for entry in lead_store.changes_since(lead, 0)],
         "accesses": accesses[:MOST_ACCESSES],
         "accesses_complete": len(accesses) <= MOST_ACCESSES,
     }

@@ -44,6 +44,7 @@ class ChangeSetOut(Out):
     by: str
     workflow_version: int
     changes: list[DifferenceOut]
+    events: list[dict[str, Any]] = Field(description="What others are told of it.")
 
 
 class LeadExport(Out):

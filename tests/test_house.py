@@ -18,7 +18,7 @@ PURE = {
     "lead_crm": "errors access diff contact",
     "workflow": "assignment documents fields values scoring policies task_kinds workflow consistency rules",
     "leads": "documents messages record gate rules tasks automation life life_messages scoring search keys ranking"
-    " merging merging_messages numbering erasing personal capture enquiry_form assignment",
+    " merging merging_messages numbering erasing personal capture enquiry_form assignment events past_messages",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
 IMPURE_ROOMS = (

@@ -131,7 +131,7 @@ def test_every_version_has_a_number_and_a_moment_of_its_own(commands: list[tuple
     moments = [version.updated_at for version in past.versions]
     assert moments == sorted(set(moments))
     assert [version.version for version in past.versions] == list(range(1, len(past.versions) + 1))
-    assert [(c.version, c.at) for c in past.all("changes")] == [(v.version, v.updated_at) for v in past.versions[1:]]
+    assert [(c.version, c.at) for c in past.all("changes")] == [(v.version, v.updated_at) for v in past.versions]
 
 
 @settings(max_examples=30, deadline=None)
@@ -148,5 +148,5 @@ def test_true_in_the_place_of_one_is_recorded() -> None:
     for data, budget in ((1, "1"), (True, "2"), ([1], "3"), ([True], "4")):
         changes = patch(fields={"data": data, "budget": budget})
         past.carry_out(lambda lead, ask, changes=changes: rules.edit(lead, changes, ask), 1)
-    pointers = [sorted(change["pointer"] for change in entry.changes) for entry in past.lead.changes]
+    pointers = [sorted(change["pointer"] for change in entry.changes) for entry in past.lead.changes[1:]]
     assert pointers == [["/fields/budget", "/fields/data"]] * 4
