@@ -12,7 +12,7 @@ from lead_crm import mongo
 from lead_crm.access import system
 from lead_crm.diff import undo
 from lead_crm.documents import now
-from leads import keys, record, scoring, store
+from leads import events, keys, record, scoring, store
 from leads.documents import Lead
 from management import demo
 from tests.cast import NORTH, SOUTH, Cast, lead
@@ -111,6 +111,9 @@ def test_its_record_leads_back_to_the_first_version(cast: Cast) -> None:
     workflow = workflow_now()
     for each in made(80):
         assert [entry.version for entry in each.changes] == list(range(1, each.version + 1))
+        created = events.of(each)[0]
+        assert (created["event_type"], created["lead_id"]) == ("LeadCreated", each.uid)
+        assert (created["email"], created["source"]) == (each.email, each.source)
         document = each.model_dump()
         for entry in reversed(each.changes):
             undo(document, entry.changes)
@@ -168,7 +171,10 @@ def test_many_leads_share_lives_but_nothing_personal(cast: Cast, monkeypatch: py
     uids = [entry.uid for each in leads for entry in (*each.tasks, *each.activities)]
     assert len(set(uids)) == len(uids)
     assert len({each.rank for each in leads}) == 200
+    emails = [entry["email"] for each in leads for entry in events.of(each) if entry["event_type"] == "LeadCreated"]
+    assert emails == [each.email for each in leads]
     for each in leads:
+        assert {event["task"] for event in events.of(each) if "task" in event} <= {task.uid for task in each.tasks}
         assert {a.meta["task"] for a in each.activities if "task" in a.meta} <= {task.uid for task in each.tasks}
 
 

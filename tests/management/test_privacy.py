@@ -7,7 +7,7 @@ import pytest
 from lead_crm import audit, mongo
 from lead_crm.access import system
 from lead_crm.documents import now
-from leads import erasing, rules, service
+from leads import erasing, record, rules, service
 from leads import store as lead_store
 from leads.messages import ActivityIn
 from management import privacy
@@ -106,6 +106,21 @@ class TestErasing:
         assert (tombstone["name"], tombstone["status"]) == (erasing.NAME, "archived")
         assert tombstone["erased_at"] == tombstone["updated_at"]
         assert read(cast.alice, known) == tombstone
+
+    def test_takes_the_states_that_were_kept_along_the_way(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also the one that would be kept with this very write."""
+        monkeypatch.setattr(record, "STATE_EVERY", 10)
+        known, leads = long_life(cast), mongo.collection("leads")
+        while len(stored(known)["changes"]) < 10:
+            answered(cast.alice.post(f"/api/leads/{known}/activities/", {"body": MARK}), 201)
+        states = [row["state"] for row in leads.find({"state.uid": known})]
+        assert len(states) > 3
+        assert all(MARK in str(state) for state in states)
+        assert "LeadCreated" in str(list(leads.find({"type": "timeline"})))
+        answered(erase(cast.alice, known))
+        assert leads.count_documents({"state": {"$exists": True}}) == 0
+        assert not any("events" in str(row) for row in leads.find({"type": {"$in": ["lead", "timeline"]}}))
+        assert left() == set()
 
     def test_keeps_the_figures(self, cast: Cast, known: str) -> None:
         before = read(cast.alice, known)
@@ -328,6 +343,8 @@ class TestExport:
         assert [entry | {"lead": known} for entry in told["activities"]] == timeline
         assert told["history"] == walked(cast.alice, f"/api/leads/{known}/history/")
         assert [entry["version"] for entry in told["changes"]] == list(range(1, shown["version"] + 1))
+        assert [event["event_type"] for event in told["changes"][0]["events"]] == ["LeadCreated"]
+        assert told["changes"][0]["events"][0]["email"] == PERSON["email"]
         assert {"pointer": "/company", "old": MARK, "new": f"{MARK} Ltd"} in [
             change for entry in told["changes"] for change in entry["changes"]
         ]

@@ -47,6 +47,17 @@ def test_a_short_life_does_not_spill() -> None:
     assert record.spill(lead) == (lead, None)
 
 
+def test_every_hundred_changes_the_state_goes_along() -> None:
+    _, timelines = written(420)
+    kept = [timeline for timeline in timelines if timeline.state]
+    assert [timeline.state["version"] for timeline in kept if timeline.state] == [100, 200, 300, 400]
+    for timeline in kept:
+        last = timeline.changes[-1]
+        assert timeline.state is not None
+        assert (timeline.state["version"], timeline.state["updated_at"]) == (last.version, last.at)
+    assert "state" not in timelines[0].model_dump()
+
+
 def test_two_writers_spill_the_very_same_document() -> None:
     lead = new_lead()
     for number in range(14, 24):

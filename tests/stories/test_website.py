@@ -1,10 +1,13 @@
 """Enquiries from a public site: captured without a login, then worked on by the team."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from lead_crm import mongo
+from leads import events, store
 from tests.api.steps import codes, go, listed, read
 from tests.cast import Cast
 
@@ -40,6 +43,32 @@ def test_name_and_email_are_asked_of_everybody(site: Cast, missing: str) -> None
     for client, path in ((site.nobody, "/api/public/leads/"), (site.alice, "/api/leads/")):
         response = client.post(path, body)
         assert (response.status_code, (f"/{missing}", "required") in codes(response)) == (422, True), path
+
+
+def told(uid: str) -> list[Row]:
+    """What others are told, as it is stored with the lead."""
+    row = mongo.collection("leads").find_one({"type": "lead", "uid": uid}, {"_id": 0, "keys": 0})
+    assert row is not None
+    return events.of(store.model(row))
+
+
+def test_others_are_told_that_it_came_and_where_it_went(site: Cast) -> None:
+    uid = enquired(site)["id"]
+    go(site.alice, uid, "contacted")
+    go(site.alice, uid, "closed_lost", reason="spam")
+    lead = read(site.alice, uid)
+    came, *went, closed = told(uid)
+    assert came == {
+        "event_type": "LeadCreated", "lead_id": uid, "email": "grace@navy.example.com", "source": "website",
+        "timestamp": came["timestamp"],
+    }  # fmt: skip
+    assert [list(event) for event in went] == [["event_type", "lead_id", "old_status", "new_status", "timestamp"]] * 2
+    assert [(event["event_type"], event["old_status"], event["new_status"]) for event in went] == [
+        ("LeadStatusChanged", "new", "contacted"), ("LeadStatusChanged", "contacted", "closed_lost"),
+    ]  # fmt: skip
+    assert (closed["event_type"], closed["reason"]) == ("LeadClosed", "spam")
+    times = [datetime.fromisoformat(event["timestamp"]) for event in (came, *went)]
+    assert times == [datetime.fromisoformat(entry["entered_at"]) for entry in lead["history"]]
 
 
 def test_an_email_that_is_needed_cannot_be_taken_away(site: Cast) -> None:
