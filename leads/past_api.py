@@ -62,11 +62,9 @@ def diff_lead(call: Call[None, DiffQuery], uid: str) -> Row:
 def _changes(before: Past, after: Past, workflow: Workflow, actor: Actor) -> list[Row]:
     """What is hidden from the actor is named and not told."""
     states = [_public(before.state), _public(after.state)]
-    found = list(differences(*states))
-    for state in states:
-        shown.masked(state, workflow, actor)
-    told = {change["pointer"]: change for change in differences(*states)}
-    return [told.get(change["pointer"]) or change | {"old": None, "new": None} for change in found]
+    seen = [shown.masked(state, workflow=workflow, actor=actor) for state in states]
+    told = {change["pointer"]: change for change in differences(*seen)}
+    return [told.get(change["pointer"]) or change | {"old": None, "new": None} for change in differences(*states)]
 
 
 def _public(state: Row) -> Row:

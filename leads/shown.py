@@ -68,7 +68,7 @@ def _dated(row: Row, now: datetime) -> None:
     row["full_name"] = " ".join(filter(None, (row["first_name"], row["last_name"]))) or row["name"]
 
 
-def masked(row: Row, workflow: Workflow, actor: Actor) -> None:
+def _masked(row: Row, workflow: Workflow, actor: Actor) -> None:
     """Roles without lead.pii see that there is a lead and how it stands, not who can be reached how, nor any notes."""
     if actor.may("lead.pii"):
         return
@@ -78,6 +78,13 @@ def masked(row: Row, workflow: Workflow, actor: Actor) -> None:
     for name, show in (("tasks", tasks), ("activities", activities), ("history", history)):
         if name in row:
             row[name] = show(row[name], actor)
+
+
+def masked(row: Row, *, workflow: Workflow, actor: Actor) -> Row:
+    """Any part of a lead that has its fields."""
+    row = dict(row)
+    _masked(row, workflow, actor)
+    return row
 
 
 def tasks(rows: list[Row], actor: Actor) -> list[Row]:
@@ -109,7 +116,7 @@ def contactable(row: Row, *, actor: Actor) -> Row:
 
 def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
     _computed(row, workflow, now)
-    masked(row, workflow, actor)
+    _masked(row, workflow, actor)
     _dated(row, now)
     return row
 
@@ -137,7 +144,7 @@ def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Acto
 def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
     row["due"] = [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]
     _computed(row, workflow, now)
-    masked(row, workflow, actor)
+    _masked(row, workflow, actor)
     del row["expected_close_on"]
     row["fields"] = {key: value for key, value in row["fields"].items() if key in on_card}
     return row

@@ -7,7 +7,7 @@ from tests.cast import NORTH, SOUTH, Cast, lead
 from tests.contract import CheckedClient
 
 
-@pytest.mark.parametrize("path", ["", "moves/", "tasks/", "activities/", "history/"])
+@pytest.mark.parametrize("path", ["", "moves/", "tasks/", "activities/", "history/", "as-of/", "diff/"])
 def test_charlie_of_another_centre_can_read_nothing_of_a_lead(cast: Cast, path: str) -> None:
     made = lead(cast.alice)
     assert cast.charlie.get(f"/api/leads/{made['uid']}/{path}").status_code == 404

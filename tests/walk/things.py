@@ -1,8 +1,10 @@
 """What the walk names in its requests. A new kind of address needs a line in `paths`; all else may stay as it is."""
 
+from datetime import timedelta
 from typing import Any
 
 from lead_crm import mongo
+from leads.events import timestamp
 from tests.walk.asking import Things
 from tests.walk.north import CENTER, NAME, North, Planted, texts
 from tests.walk.worlds import tells
@@ -63,6 +65,7 @@ def _values(north: North, planted: Planted) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {name: [value] for name, value in given.items()}
     values |= dict.fromkeys(("assigned_to", "user", "actor", "account", "by", "member", "people"), people)
     values |= dict.fromkeys(("password", "current_password", "new_password"), wrong)
+    values |= dict.fromkeys(("at", "from", "to"), _moments(planted))
     values |= dict.fromkeys(("lead", "subject", "uids", "before", "after", "into", "other", "leads"), leads)
     values |= {
         "center": [CENTER], "centers": [CENTER], "name": [given["name"], NAME, "Zqcarla"],
@@ -79,6 +82,13 @@ def _values(north: North, planted: Planted) -> dict[str, list[Any]]:
         "created_from": ["2020-01-01"], "expected_close_on": [given["expected_close_on"]],
     }  # fmt: skip
     return values
+
+
+def _moments(planted: Planted) -> list[str]:
+    """Of the lead's life, each with the one just before it."""
+    row: Any = mongo.collection("leads").find_one({"type": "lead", "uid": planted.uid})
+    moments = [entry["at"] - before for entry in row["changes"] for before in (timedelta(), timedelta(milliseconds=1))]
+    return [timestamp(moment) for moment in moments]
 
 
 def _asked(value: Any) -> Any:
