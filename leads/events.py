@@ -50,7 +50,7 @@ def of_new(lead: Lead) -> list[Event]:
     return [
         _event("LeadCreated", email=lead.email, source=lead.source),
         *_assigned([], lead.assigned_to),
-        *_tasks([], lead.tasks),
+        *_tasks([], lead),
     ]
 
 
@@ -60,7 +60,7 @@ def of_change(before: Lead, after: Lead, changes: Sequence[Mapping[str, Any]], w
         *_moved(before, after),
         *_assigned(before.assigned_to, after.assigned_to),
         *_ended(before, after, workflow),
-        *_tasks(before.tasks, after.tasks),
+        *_tasks(before.tasks, after),
         *_updated(before, after, [change["pointer"] for change in changes]),
     ]
 
@@ -99,10 +99,11 @@ def _put_away(before: Lead, after: Lead) -> bool:
     return before.status != "archived" and after.status == "archived"
 
 
-def _tasks(old: Iterable[Task], new: Iterable[Task]) -> Iterator[Event]:
+def _tasks(old: Iterable[Task], after: Lead) -> Iterator[Event]:
+    """What a merged lead brings along was created before."""
     known = {task.uid: task for task in old}
-    for task in new:
-        if task.uid not in known:
+    for task in after.tasks:
+        if task.uid not in known and task.created_at == after.updated_at:
             yield _event("TaskCreated", task=task.uid, kind=task.kind)
         elif _completed(known.get(task.uid), task):
             yield _event("TaskCompleted", task=task.uid, kind=task.kind, outcome=task.outcome)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lead_crm.contact import same_email, same_phone
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, escape
-from leads import record, rules, tasks
+from leads import events, record, rules, tasks
 from leads.documents import ChangeSet, Contact, Fields, Lead, MergedLead, Task
 from leads.merging_messages import CHOSEN, MergeIn, Side
 from leads.record import Ask, changed, line
@@ -20,7 +20,7 @@ MOST_TAGS: Final = 50
 STORED_AS: Final = {"next_follow_up_at": "follow_up_wish"}
 # These say nothing without the other: they come from the same lead.
 FOLLOWING: Final = {"first_name": "name", "last_name": "name", "source_detail": "source"}
-DERIVED: Final = frozenset({"score", "next_follow_up_at", "merged"})
+DERIVED: Final = frozenset({"score", "score_reasons", "next_follow_up_at", "merged"})
 
 
 class NotMerged(Conflict):
@@ -106,7 +106,8 @@ def _won(pair: Pair, values: dict[str, Any], left_out: list[str], note: str | No
     said = line(
         ask, "merge", note, event="merged", lead=loser.uid, fields=list(_differing(before, after)), left_out=left_out
     )
-    return changed(winner, ask, [said], made=said.uid, **values, merged=[*winner.merged, part])
+    tells, merged = [events.merged(loser.uid)], [*winner.merged, part]
+    return changed(winner, ask, [said], made=said.uid, tells=tells, **values, merged=merged)
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:

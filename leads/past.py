@@ -16,6 +16,7 @@ from lead_crm.errors import Conflict, NotFound
 from leads import events, store
 from leads.record import KEPT, STATE_EVERY, UNCOMPARED, timeline_uid
 from leads.rules import Erased
+from leads.shown import INTERNAL
 from leads.timeline import Entry, What
 
 Row = dict[str, Any]
@@ -39,11 +40,14 @@ class Past:
     stamps: Row
     document: Row | None  # the timeline document with the record of that version; None: the lead still carries it
 
+    def public(self) -> Row:
+        """What readers see of the state."""
+        return {name: value for name, value in self.state.items() if name not in INTERNAL}
+
     def whole(self) -> Row:
         """As a whole lead is read, with what its timeline and passage showed then."""
         due = [task["due_at"] for task in self.state["tasks"] if task["status"] == "pending" and task["due_at"]]
-        row = {"type": "lead", **self.state, **self.stamps, "due": due, "spilled": {}}
-        del row["follow_up_wish"]
+        row = {"type": "lead", **self.public(), **self.stamps, "due": due, "spilled": {}}
         for what in SINCE:
             row[what], row["spilled"][what] = self._entries(what)
         row["history"] = [_still(entry, self.moment) for entry in row["history"]]

@@ -61,12 +61,7 @@ def diff_lead(call: Call[None, DiffQuery], uid: str) -> Row:
 
 def _changes(before: Past, after: Past, workflow: Workflow, actor: Actor) -> list[Row]:
     """What is hidden from the actor is named and not told."""
-    states = [_public(before.state), _public(after.state)]
+    states = [before.public(), after.public()]
     seen = [shown.masked(state, workflow=workflow, actor=actor) for state in states]
     told = {change["pointer"]: change for change in differences(*seen)}
     return [told.get(change["pointer"]) or change | {"old": None, "new": None} for change in differences(*states)]
-
-
-def _public(state: Row) -> Row:
-    """`next_follow_up_at` tells what comes of the wish."""
-    return {name: value for name, value in state.items() if name != "follow_up_wish"}

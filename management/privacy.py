@@ -42,7 +42,9 @@ def _all_about(lead: Lead) -> Row:
     return {
         "activities": timeline.whole(lead, "activities"),
         "history": timeline.whole(lead, "history"),
-        "changes": [entry | {"events": events.of_record(lead.uid, entry)} for entry in lead_store.changes_since(lead, 0)],
+        "changes": [
+            entry | {"events": events.of_record(lead.uid, entry)} for entry in lead_store.changes_since(lead, 0)
+        ],
         "accesses": accesses[:MOST_ACCESSES],
         "accesses_complete": len(accesses) <= MOST_ACCESSES,
     }

@@ -5,10 +5,11 @@ from typing import Any
 import bson
 import pytest
 
-from leads import erasing, events, gate, life, record, rules, tasks
+from leads import erasing, events, gate, life, merging, record, rules, tasks
 from leads.documents import Lead
 from leads.gate import Move
 from leads.life_messages import CloseIn, ConvertIn, HoldIn
+from leads.merging_messages import MergeIn
 from leads.messages import ActivityIn, CompleteIn, TaskIn
 from tests.rules.making import ALICE, CALL, NOW, ask, flow, later, moved, new_lead, patch, stage
 
@@ -153,12 +154,13 @@ class TestALeadIsChanged:
         assert (event["old_assignees"], event["new_assignees"]) == (["bob"], ["carl", "dan"])
 
     def test_when_another_has_gone_into_it(self) -> None:
-        """No difference tells that: the rule that merges says it."""
-        event = one(record.changed(new_lead(), at(1), [], tells=[events.merged("LEAD-2")]))
-        assert event == {
-            "event_type": "LeadMerged", "lead_id": "LEAD-1", "timestamp": "2026-11-20T10:00:00.000Z",
-            "merged_lead_id": "LEAD-2",
-        }  # fmt: skip
+        loser = tasks.add(new_lead(name="Bea").model_copy(update={"uid": "LEAD-2"}), TaskIn(kind="call"), at(1))
+        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US")
+        event = one(winner)
+        assert list(event) == ["event_type", "lead_id", "timestamp", "merged_lead_id"]
+        assert (event["event_type"], event["lead_id"], event["merged_lead_id"]) == ("LeadMerged", "LEAD-1", "LEAD-2")
+        assert len(winner.tasks) == 1  # it was created before
+        assert told(part) == []
 
 
 class TestATask:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from lead_crm import mongo
 from lead_crm.access import Actor
 from lead_crm.errors import LeadCrmError
-from leads import arriving, service
+from leads import arriving, joining, service
 from leads.life_messages import CloseIn, ConvertIn, HoldIn
+from leads.merging_messages import MergeIn, UnmergeIn
 from leads.messages import ActivityIn, CompleteIn, KanbanMoveIn, LeadIn, LeadPatch, TaskIn, TransitionIn
 from management import accounts
 from tests.api.steps import EVERY_STAGE
@@ -53,12 +54,13 @@ class Life:
         self.actors = [actor(cast.alice.uid), actor(cast.root.uid)]
         self.people = [cast.alice.uid, cast.bob.uid]
         self.now, self.versions = BEGAN, list[Row]()
-        self.beside = self._born("Beside")  # a card to be dropped at
-        self.uid = self._born("Ada")
-        self._remember()
+        self.beside = self.born("Beside")  # a card to be dropped at
+        self.uid = self.born("Ada")
+        self.remember()
 
-    def _born(self, name: str) -> str:
-        body = LeadIn(name=name, center=NORTH, fields={"budget": "1"})
+    def born(self, name: str, number: int = 0) -> str:
+        more = (EDITS[number % 6] if number else {}) | {"name": name}
+        body = LeadIn(**more, center=NORTH, fields={"budget": "1"})
         return arriving.create(body, actor=self.actors[0], now=self.now, once=None).lead.uid
 
     @property
@@ -79,9 +81,9 @@ class Life:
             COMMANDS[command](self, number)
         except LeadCrmError:
             return  # what the rules refuse is no change
-        self._remember()
+        self.remember()
 
-    def _remember(self) -> None:
+    def remember(self) -> None:
         row = stored(self.uid)
         if not self.versions or row["version"] != self.versions[-1]["version"]:
             self.versions.append(row)
@@ -131,6 +133,14 @@ def _say(life: Life, number: int) -> object:
     )
 
 
+def _be_merged(life: Life, number: int) -> None:
+    other = life.born("Winner", number)
+    joining.merge(other, MergeIn(lead=life.uid), **life.how)
+    life.remember()
+    life.now += timedelta(seconds=1)
+    joining.unmerge(other, UnmergeIn(), **life.how)
+
+
 # What can be done with a lead; whatever comes to it belongs here.
 COMMANDS: dict[str, Callable[[Life, int], object]] = {
     "edit": lambda life, n: _edit(life, EDITS[n % len(EDITS)]),
@@ -153,6 +163,9 @@ COMMANDS: dict[str, Callable[[Life, int], object]] = {
     "reopen": lambda life, n: service.reopen(life.uid, "again", **life.how),
     "hold": lambda life, n: service.hold(life.uid, HoldIn(until=life.now + timedelta(days=n)), **life.how),
     "resume": lambda life, n: service.resume(life.uid, None, **life.how),
+    "merge": lambda life, n: joining.merge(life.uid, MergeIn(lead=life.born(f"Bea {n}", n)), **life.how),
+    "unmerge": lambda life, n: joining.unmerge(life.uid, UnmergeIn(), **life.how),
+    "be merged for a while": _be_merged,
     "archive": lambda life, n: service.archive(life.uid, **life.how),
     "restore": lambda life, n: service.restore(life.uid, **life.how),
 }

@@ -27,7 +27,8 @@ MILLISECOND = timedelta(milliseconds=1)
 LONG = [
     (command, number, 60.0) for number in range(8)
     for command in ("edit", "move", "say", "add a task", "complete", "force", "drag", "fields", "assign", "convert",
-                    "reopen", "hold", "resume", "edit a task", "archive", "restore", "cancel a task", "say", "say")
+                    "reopen", "hold", "resume", "edit a task", "archive", "restore", "cancel a task", "say", "say",
+                    "merge", "be merged for a while", *["unmerge"] * (number % 2))
 ]  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def every_moment(life: Life) -> None:
 
 
 def compared(row: Row) -> Row:
-    hidden = UNCOMPARED | {"type", "follow_up_wish"}
+    hidden = UNCOMPARED | shown.INTERNAL | {"type"}
     return {name: value for name, value in row.items() if name not in hidden}
 
 
@@ -110,6 +111,8 @@ class TestALongLife:
     def test_is_rebuilt_exactly_across_what_has_spilled(self, house: Cast, life: Life) -> None:
         assert len(life.versions) > 90
         assert len([row for row in documents(life) if "state" in row]) >= 4
+        assert {bool(row["merged"]) for row in life.versions} == {True, False}
+        assert any(row["merged_into"] for row in life.versions)
         every_moment(life)
         for one, other in ((0, -1), (3, 40), (41, 42), (10, 10), (5, 88)):
             a_pair(house, life, one, other % len(life.versions))
