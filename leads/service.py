@@ -289,6 +289,7 @@ def unchanged(lead: Lead, if_match: int | None) -> None:
     if if_match is None or if_match == lead.version:
         return
     pointers = {change["pointer"] for entry in store.changes_since(lead, if_match) for change in entry["changes"]}
+    pointers.discard("/score_reasons")  # nobody writes them: they say why the score is as it is
     raise Stale(f"It is at version {lead.version} now.", version=lead.version, changed=sorted(pointers))
 
 
