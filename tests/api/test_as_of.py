@@ -244,3 +244,6 @@ def test_far_back_in_a_long_life_all_is_as_it_was(cast: Cast, monkeypatch: pytes
     assert ok(diff(cast.alice, uid, from_=seen[5]["updated_at"], to=seen[30]["updated_at"]))["by"] == [
         cast.alice.uid, cast.nora.uid,
     ]  # fmt: skip
+    for number in range(12):  # so that what Nora has written is no longer in the lead itself
+        ok(cast.alice.patch(f"/api/leads/{uid}/", {"company": f"{number}"}))
+    assert ok(diff(cast.alice, uid, from_=seen[5]["updated_at"]))["by"] == [cast.alice.uid, cast.nora.uid]

@@ -289,6 +289,13 @@ class TestUnmerge:
         assert sorted(kept(one)) == ["/company", "/tags"]
         assert two.company == "Mill"
 
+    def test_does_not_name_what_follows_from_the_rest(self) -> None:
+        merged, part = merge(winner(), other(company="Mill"))
+        assert "/score_reasons" in [change["pointer"] for change in merged.changes[-1].changes]
+        since = rules.edit(merged, patch(score_override=90), ask(HOUSE, at=later(days=1)))
+        one, _ = unmerge(since, part, merged)
+        assert (one.score, sum(reason.points for reason in one.score_reasons), kept(one)) == (90, 90, [])
+
     def test_calls_of_the_loser_go_back_with_it_and_those_since_stay(self) -> None:
         two = rules.add_activity(other(), ActivityIn(kind="call", body="rang"), ask(HOUSE, at=later(minutes=5)))
         merged, part = merge(winner(), two)

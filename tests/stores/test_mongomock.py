@@ -8,6 +8,7 @@ from django.conf import settings
 
 from lead_crm import audit, mongo
 from lead_crm.documents import now
+from leads import past, record
 from management import setup
 from tests.api.steps import codes, go, listed, read, ready, uids, walked
 from tests.cast import NORTH, Cast, lead
@@ -132,3 +133,14 @@ def test_a_lead_whose_turn_would_have_to_be_counted_stays_with_nobody(cast: Cast
     made = lead(cast.alice)
     assert (made["assigned_to"], made["activities"][-1]["kind"]) == ([], "assignment")
     assert "needs a real MongoDB" in made["activities"][-1]["body"]
+
+
+def test_a_lead_is_seen_as_it_was(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (record, past):
+        monkeypatch.setattr(module, "STATE_EVERY", 20)
+    at = f"/api/leads/{lead(cast.alice)['uid']}/"
+    seen = [cast.alice.patch(at, {"company": f"{number}"}).json() for number in range(35)]
+    for version in seen[::5]:
+        assert cast.alice.get(f"{at}as-of/?at={version['updated_at']}").json() == version
+    told = cast.alice.get(f"{at}diff/?from={seen[3]['updated_at']}").json()
+    assert (told["changes"], told["by"]) == ([{"pointer": "/company", "old": "3", "new": "34"}], [cast.alice.uid])
