@@ -3,7 +3,7 @@
 import functools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar, cast
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import orjson
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse, UnreadablePostError
 from pydantic import BaseModel
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
@@ -36,6 +36,7 @@ from lead_crm.logs import request_id
 B = TypeVar("B")
 Q = TypeVar("Q")
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+Answer = HttpResponse | StreamingHttpResponse
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 JSON_OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
@@ -102,6 +103,22 @@ class Call(Generic[B, Q]):
     once: str | None  # names this POST for ever, where the client gave an Idempotency-Key
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a streamed answer, and what is noted about which leads."""
+
+    rows: Sequence[Any]
+    about: Mapping[audit.Action, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that is sent while it is found: `results` part by part, and behind them what `rest` says then."""
+
+    parts: Iterator[Part]
+    rest: Callable[[], dict[str, Any]]
+
+
 class OnlyJson(BaseContentNegotiation):
     def select_parser(self, request: Request, parsers: Any) -> None:
         return None
@@ -131,14 +148,14 @@ def resource(**handlers: Callable[..., Any]) -> Callable[..., Any]:
     return type("Resource", (Resource,), {"contracts": contracts, **methods}).as_view()  # type: ignore[attr-defined, no-any-return]
 
 
-def _method(contract: Contract) -> Callable[..., HttpResponse]:
-    def method(view: Resource, request: Request, **path: str) -> HttpResponse:
+def _method(contract: Contract) -> Callable[..., Answer]:
+    def method(view: Resource, request: Request, **path: str) -> Answer:
         return _answer(contract, request, path)
 
     return method
 
 
-def _answer(contract: Contract, request: Request, path: dict[str, str]) -> HttpResponse:
+def _answer(contract: Contract, request: Request, path: dict[str, str]) -> Answer:
     plain: HttpRequest = request._request
     actor = _actor(contract, request, plain)
     raw = _body(plain) if contract.body else b""
@@ -202,10 +219,14 @@ def _if_match(contract: Contract, request: HttpRequest) -> int | None:
     return int(found[1])
 
 
+def _json(data: Any) -> bytes:
+    return orjson.dumps(data, default=_plain, option=JSON_OPTIONS)
+
+
 def reply(data: Any, contract: Contract) -> HttpResponse:
     if contract.status == 204:
         return HttpResponse(status=204, content_type="application/json")
-    content = data if isinstance(data, bytes) else orjson.dumps(data, default=_plain, option=JSON_OPTIONS)
+    content = data if isinstance(data, bytes) else _json(data)
     response = HttpResponse(content, status=contract.status, content_type="application/json")
     if contract.versioned:
         response["ETag"] = f'"{data["version"] if isinstance(data, dict) else data.version}"'
@@ -218,10 +239,12 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
-def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> tuple[HttpResponse, list[str]]:
+def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> tuple[Answer, list[str]]:
     """The answer, and which leads it is about."""
     data = contract.handler(call, **path)
     about: list[str] = []
+    if isinstance(data, Streamed):
+        return _streamed(data, contract, call), about
     if contract.audits:
         about = audit.subjects(data, path, rows=contract.audits == "list")
         action = contract.audits(call.query) if callable(contract.audits) else contract.audits
@@ -232,7 +255,37 @@ def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> 
     return (data if isinstance(data, HttpResponse) else reply(data, contract)), about
 
 
-def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> HttpResponse:
+def _streamed(data: Streamed, contract: Contract, call: Call[Any, Any]) -> StreamingHttpResponse:
+    first = next(data.parts, None)  # what goes wrong until here is an ordinary problem
+    written = _written_out(first, data, contract, call, request_id.get())
+    return StreamingHttpResponse(written, status=contract.status, content_type="application/json")
+
+
+def _written_out(
+    first: Part | None, data: Streamed, contract: Contract, call: Call[Any, Any], request: str
+) -> Iterator[bytes]:
+    """One JSON object. The leads of each part are noted before it is sent."""
+    part, before = first, b'{"results":['
+    while part is not None:
+        for action, subjects in part.about.items():
+            audit.note(
+                action, contract.handler.__name__, actor=call.actor, subjects=subjects, at=call.now, request_id=request
+            )
+        if part.rows:
+            yield before + _json(part.rows)[1:-1]
+            before = b","
+        part = next(data.parts, None)
+    yield (b"]," if before == b"," else before + b"],") + _json(data.rest())[1:]
+
+
+def _released(content: Iterator[bytes], once: str) -> Iterator[bytes]:
+    try:
+        yield from content
+    finally:
+        idempotency.release(once)
+
+
+def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> Answer:
     """Keep the answer, also a refusal, for whoever repeats the request; but no failure of ours."""
     about: list[str] = []
     try:
@@ -248,6 +301,9 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
         raise
     if contract.secret:
         idempotency.forget(once)
+        return response
+    if isinstance(response, StreamingHttpResponse):  # not kept: whoever repeats it is told anew
+        response.streaming_content = _released(iter(response), once)
         return response
     kept = idempotency.Kept(response.status_code, response.content, response["Content-Type"], response.get("ETag"))
     idempotency.keep(once, kept, about=about)

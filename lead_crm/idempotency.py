@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -78,6 +78,12 @@ def keep(once: str, answer: Kept, *, about: list[str]) -> None:
 def forget_about(lead: str) -> None:
     """Answers that showed an erased person. Their keys stay known to the lead itself."""
     mongo.collection("idempotency").delete_many({"about": lead})
+
+
+def release(once: str) -> None:
+    """Done, and no answer kept: the request goes ahead when it is repeated; another body is still refused."""
+    long_ago = {"$set": {"started_at": datetime(2000, 1, 1, tzinfo=UTC)}}
+    mongo.quick("idempotency").update_one({"_id": once, "answer": None}, long_ago)
 
 
 def forget(once: str) -> None:

@@ -87,6 +87,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
         IndexModel([("account", ASCENDING)], name="account"),
     ],
+    "previews": [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
+        IndexModel([("rows.uid", ASCENDING)], name="about"),
+    ],
     "attempts": [IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0)],
     "audit": [
         IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),

@@ -116,8 +116,8 @@ def _fault(found: dict[str, Any], data: object, elsewhere: Mapping[str, str]) ->
     kind, loc = found["type"], found["loc"]
     said = SAID.get(kind, found["msg"].removeprefix("Value error, "))
     pointer = _pointer(loc, data, missing=kind == "missing")
-    if kind == "extra_forbidden" and len(loc) == 1 and loc[0] in elsewhere:
-        return Fault(pointer, "read_only", f"This cannot be written here: {elsewhere[loc[0]]}.")
+    if kind == "extra_forbidden" and loc[-1] in elsewhere and pointer.removeprefix("/params").count("/") == 1:
+        return Fault(pointer, "read_only", f"This cannot be written here: {elsewhere[str(loc[-1])]}.")
     if kind == "union_tag_invalid":  # Pydantic would quote what was sent
         said = f"{found['ctx']['discriminator']} must be one of: {found['ctx']['expected_tags']}."
     return Fault(pointer, CODES.get(kind, kind), said)

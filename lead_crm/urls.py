@@ -6,6 +6,7 @@ from lead_crm import openapi
 from lead_crm.http import resource
 from leads import api as leads
 from leads import archive_api as archive
+from leads import bulk_api as bulk
 from leads import enquiry, public_api
 from leads import merging_api as merging
 from leads import past_api as past
@@ -27,6 +28,7 @@ urlpatterns = [
     path("api/auth/password/", resource(post=auth.change_password)),
     path("api/auth/accept/", resource(post=auth.accept_invitation)),
     path("api/leads/", resource(get=leads.list_leads, post=leads.create_lead)),
+    path("api/leads/bulk/", resource(post=bulk.bulk_leads)),
     path("api/leads/kanban/", resource(get=leads.read_board)),
     path("api/leads/kanban/move/", resource(post=leads.move_card)),
     path("api/leads/kanban/<str:stage>/", resource(get=leads.read_column)),

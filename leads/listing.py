@@ -24,6 +24,7 @@ from workflow.workflow import Workflow
 CANDIDATES: Final = 10_000
 QUICK_MS: Final = 40
 PATIENCE_MS: Final = 5_000
+THOROUGH_MS: Final = 20_000
 
 Row = dict[str, Any]
 
@@ -185,6 +186,17 @@ def find(query: LeadQuery, made: Plan, projection: dict[str, int]) -> Found:
         made.place = _place(query.cursor, made.order)
     rows, edge = _walked(made, query, projection) if made.walked else _sorted(made, query, projection)
     return _page(rows, edge, query, made)
+
+
+def matching(made: Plan, most: int) -> list[str]:
+    """The uids of all, up to a limit. Where this takes too long, the question is too wide for anything to follow."""
+    ((match, walk),) = made.stretches()
+    try:
+        rows = _found(made, match | made.rest, walk, most, 0, {"uid": 1}, THOROUGH_MS)
+    except ExecutionTimeout:
+        detail = "Finding these leads takes too long. Narrow the filter, by stage, centre or time of creation."
+        raise Invalid([Fault("", "too_slow", detail)]) from None
+    return [row["uid"] for row in rows]
 
 
 def _place(text: str, order: Order) -> Place:

@@ -6,7 +6,7 @@ there, so the document of a stage holds the moves that are under way, and is wri
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -27,7 +27,7 @@ ATTEMPTS: Final = 200
 @contextmanager
 def reserved(stage: Stage, *, lead: str, center: str, refused: Exception) -> Iterator[None]:
     """Nobody else can take the room while the lead is being written; `refused` is raised where there is none."""
-    seats = stage.uid if _everywhere(stage) else f"{stage.uid}@{center}"
+    seats = row_of(stage, center)
     if not _take(seats, stage, lead, center):
         raise refused
     try:
@@ -35,6 +35,11 @@ def reserved(stage: Stage, *, lead: str, center: str, refused: Exception) -> Ite
     finally:
         given_back = {"$pull": {"taken": {"lead": lead}}, "$inc": {"version": 1}}
         mongo.quick("seats").update_one({"_id": seats}, given_back)
+
+
+def row_of(stage: Stage, center: str) -> str:
+    """Which leads share the seats: all of the stage, or those of a centre."""
+    return stage.uid if _everywhere(stage) else f"{stage.uid}@{center}"
 
 
 def _everywhere(stage: Stage) -> bool:
@@ -68,12 +73,14 @@ def _written(row: dict[str, Any], taken: list[dict[str, Any]]) -> bool:
 
 
 def full(stage: Stage, center: str, *, without: str, also: list[str] | None = None) -> bool:
-    if stage.wip_limit is None:
-        return False
+    return stage.wip_limit is not None and left(stage, center, without=[without, *(also or [])], taken=also or []) == 0
+
+
+def left(stage: Stage, center: str, *, without: Collection[str] = (), taken: Collection[str] = ()) -> int:
+    """How many more leads may come in, besides those `taken` already."""
+    most = (stage.wip_limit.max if stage.wip_limit else 0) - len(taken)
     centers = None if _everywhere(stage) else [center]
-    where = visible(system(directory.centers()), "live", centers) | {
-        "current_stage": stage.uid,
-        "uid": {"$nin": [without, *(also or [])]},
-    }
-    left = stage.wip_limit.max - len(also or [])
-    return left <= 0 or mongo.collection("leads").count_documents(where, limit=left) >= left
+    where = visible(system(directory.centers()), "live", centers) | {"current_stage": stage.uid}
+    if without:
+        where["uid"] = {"$nin": list(without)}
+    return most - mongo.collection("leads").count_documents(where, limit=most) if most > 0 else 0

@@ -32,6 +32,7 @@ from leads.messages import (
 from leads.record import Ask
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
+from workflow.documents import Stage
 from workflow.workflow import Workflow
 
 ATTEMPTS: Final = 100
@@ -295,14 +296,20 @@ def unchanged(lead: Lead, if_match: int | None) -> None:
 
 def room(before: Lead, after: Lead, workflow: Workflow) -> AbstractContextManager[Any]:
     """A seat in the stage that is entered, where that stage has a limit and nobody forces the move."""
+    stage = limited(before, after, workflow)
+    if stage is None:
+        return nullcontext()
+    return seats.reserved(stage, lead=after.uid, center=after.center, refused=gate.NoRoom(after.uid, stage))
+
+
+def limited(before: Lead, after: Lead, workflow: Workflow) -> Stage | None:
+    """The stage that is entered, where that needs a seat."""
     stage = workflow.stage(after.current_stage)
     moved = before.current_stage != after.current_stage
     restored = before.status == "archived" or before.merged_into is not None
     forced = moved and after.history[-1].forced
     enters = (moved or restored) and after.status != "archived" and not forced
-    if stage is None or stage.wip_limit is None or not enters:
-        return nullcontext()
-    return seats.reserved(stage, lead=after.uid, center=after.center, refused=gate.NoRoom(after.uid, stage))
+    return stage if stage and stage.wip_limit and enters else None
 
 
 class StageHasLeads(Conflict):

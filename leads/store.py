@@ -96,7 +96,7 @@ def model(row: mongo.Row) -> Lead:
     return Lead.model_validate(row)
 
 
-def _row(lead: Lead, workflow: Workflow) -> mongo.Row:
+def stored(lead: Lead, workflow: Workflow) -> mongo.Row:
     return {"type": "lead", **lead.model_dump(), "keys": keys(lead, workflow, settings.DEFAULT_REGION)}
 
 
@@ -106,16 +106,16 @@ def insert(lead: Lead, workflow: Workflow, last: Callable[[Lead], Lead] = lambda
     `last`: what is done to a lead only when it is sure to come in.
     """
     series = numbering.series(workflow.config.lead_id, lead.created_at)
-    if len(claims(lead, workflow)) > len(lead.sole) and (conflict := _claimed(lead, workflow)):
+    if len(claims(lead, workflow)) > len(lead.sole) and (conflict := claimed(lead, workflow)):
         raise conflict
     lead = last(lead)
     for _ in range(DRAWS):
         sequence = _draw(series)
         numbered = lead.model_copy(update={"uid": numbering.uid(series, sequence)})
         try:
-            mongo.collection("leads").insert_one(_row(numbered, workflow))
+            mongo.collection("leads").insert_one(stored(numbered, workflow))
         except DuplicateKeyError:
-            if conflict := _claimed(lead, workflow):
+            if conflict := claimed(lead, workflow):
                 _put_back(series, sequence)
                 raise conflict from None
             continue
@@ -126,12 +126,12 @@ def insert(lead: Lead, workflow: Workflow, last: Callable[[Lead], Lead] = lambda
 def insert_many(leads: Sequence[Lead], workflow: Workflow) -> None:
     """Insert leads that nothing can refuse any more; their numbers are drawn in blocks, in the order given."""
     for _ in range(DRAWS):
-        rows = [_row(lead, workflow) for lead in _numbered(leads, workflow)]
+        rows = [stored(lead, workflow) for lead in _numbered(leads, workflow)]
         try:
             mongo.collection("leads").insert_many(rows, ordered=False)
         except BulkWriteError as error:
             leads = [leads[failed["index"]] for failed in error.details["writeErrors"]]
-            if conflict := next(filter(None, (_claimed(lead, workflow) for lead in leads)), None):
+            if conflict := next(filter(None, (claimed(lead, workflow) for lead in leads)), None):
                 raise conflict from None
             continue
         return
@@ -158,7 +158,7 @@ def _put_back(series: str, sequence: int) -> None:
     mongo.quick("counters").update_one({"_id": series, "drawn": sequence}, {"$inc": {"drawn": -1}})
 
 
-def _claimed(lead: Lead, workflow: Workflow) -> Exception | None:
+def claimed(lead: Lead, workflow: Workflow) -> Exception | None:
     """Who else holds what this lead claims? Asked before a number is drawn, and when the unique index has refused."""
     wanted = claims(lead, workflow)
     if not wanted:
@@ -188,33 +188,37 @@ def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | No
     """Write the lead over version `read`; False when another writer was first."""
     if spilled is not None:
         _insert_timeline(spilled)
-    lead = _with_marks(lead)
+    lead = with_marks(lead)
     try:
         written = _replaced(lead, read, workflow)
     except DuplicateKeyError:
-        raise _claimed(lead, workflow) or Unavailable() from None
+        raise claimed(lead, workflow) or Unavailable() from None
     if spilled is not None and not written:
-        _withdraw(lead.uid)
+        withdraw(lead.uid)
     return written
 
 
-def _with_marks(lead: Lead) -> Lead:
+def with_marks(lead: Lead) -> Lead:
     return lead.model_copy(update={"sole": still_sole(lead, settings.DEFAULT_REGION)}) if lead.sole else lead
 
 
 def _replaced(lead: Lead, read: int, workflow: Workflow, session: ClientSession | None = None) -> bool:
-    identity = {"type": "lead", "uid": lead.uid, "version": read}
-    row = _row(lead, workflow)
-    return bool(mongo.collection("leads").replace_one(identity, row, session=session).matched_count)
+    row = stored(lead, workflow)
+    return bool(mongo.collection("leads").replace_one(identity(lead, read), row, session=session).matched_count)
+
+
+def identity(lead: Lead, read: int) -> mongo.Row:
+    return {"type": "lead", "uid": lead.uid, "version": read}
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A lead, the version that was read, and what no longer fits into it."""
+    """A lead, the version that was read, and what no longer fits into it; `once`: the mark that tells it is done."""
 
     lead: Lead
     read: int
     spilled: Timeline | None
+    once: str = ""
 
 
 def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
@@ -224,15 +228,15 @@ def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
     """
     for spilled in filter(None, (write.spilled for write in writes)):
         _insert_timeline(spilled)
-    leads = [(_with_marks(write.lead), write.read) for write in writes]
+    leads = [(with_marks(write.lead), write.read) for write in writes]
     try:
         mongo.transaction(lambda session: _each_replaced(leads, workflow, session))
     except _Overtaken:
         for write in writes:
-            _withdraw(write.lead.uid)
+            withdraw(write.lead.uid)
         return False
     except DuplicateKeyError:
-        raise next(filter(None, (_claimed(lead, workflow) for lead, _ in leads)), Unavailable()) from None
+        raise next(filter(None, (claimed(lead, workflow) for lead, _ in leads)), Unavailable()) from None
     return True
 
 
@@ -254,7 +258,7 @@ def taken(lead: Lead, workflow: Workflow) -> set[str]:
     return {claim for row in rows for claim in row["keys"]["claims"] if claim in wanted}
 
 
-def _withdraw(lead: str) -> None:
+def withdraw(lead: str) -> None:
     """What has been spilled for nothing: where the lead itself was removed meanwhile, nobody wants it any more."""
     if mongo.collection("leads").find_one({"type": "lead", "uid": lead}, {"_id": 1}) is None:
         _remove_timeline(lead)

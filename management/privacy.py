@@ -11,7 +11,7 @@ from django.conf import settings
 from lead_crm import idempotency, mongo
 from lead_crm.access import Actor, visible
 from lead_crm.errors import Conflict
-from leads import erasing, events, keys, record, service, timeline
+from leads import erasing, events, keys, previews, record, service, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -86,6 +86,7 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
         if after:
             for about in (uid, *_names_of_parts(after)):
                 idempotency.forget_about(about)
+                previews.forget_about(about)
             return after, workflow
         time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
     raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")

@@ -46,8 +46,19 @@ class CheckedClient:
         if self.token:
             named.setdefault("Authorization", f"Bearer {self.token}")
         response = self.client.generic(method, path, data, content_type=content_type, headers=named)
+        response = _whole(response)
         check(method, path, data, response)
         return response
+
+
+def _whole(response: HttpResponse) -> HttpResponse:
+    """What is streamed, once it has all arrived."""
+    if not response.streaming:
+        return response
+    whole = HttpResponse(response.getvalue(), status=response.status_code, headers=dict(response.items()))
+    response.close()
+    whole.json = lambda: json.loads(whole.content)
+    return whole
 
 
 def check(method: str, address: str, request: bytes, response: HttpResponse) -> None:

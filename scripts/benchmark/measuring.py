@@ -19,6 +19,7 @@ FORGOTTEN: Final = 4.3  # seconds until a count is not remembered any more
 SETTLED: Final = 0.5  # seconds until the last writes of the run before are through
 COLD: Final = ("list", "list filtered", "board", "board 20")
 LONG: Final = 10_000
+MANY: Final = 10_000  # as many as one request may move
 
 Row = dict[str, Any]
 
@@ -53,6 +54,7 @@ def _measured(site: Site, port: int, floor: Server, by_actor: dict[str, list[Ope
     ours = site.server(port)
     writes = [operation for operation in operations.writes() if plan.wants(operation.name)]
     return {
+        "bulk": _bulk(ours, plan) if plan.wants("bulk") else {},
         "against_floor": {each.name: _compared(each, ours, floor, plan) for each in (*by_actor["super"], *writes)},
         "alone": {actor: _alone(each, site.server(port, actor), plan) for actor, each in by_actor.items()},
         "cold": _cold(by_actor["super"], ours, 3 if plan.rounds == 1 else 10),
@@ -125,6 +127,43 @@ def timed(server: Server, method: str, path: str, body: Row | None = None) -> fl
     if response.status >= 300:
         raise AssertionError(f"{method} {path}: {response.status} {content[:300]!r}")
     return taken
+
+
+def _bulk(server: Server, plan: Plan) -> Row:
+    """Many leads in one request, there and back, and as many as fit into the same time one by one, in turn."""
+    single = next(operation for operation in operations.writes() if operation.name == "transition")
+    uids = installation.leads_in(HERE, MANY)
+    found: dict[str, list[float]] = {"bulk": [], "one connection": [], "many connections": [], "first byte": []}
+    for _ in range(plan.rounds):
+        for stage in (THERE, HERE):
+            seconds, first = _moved_together(server, uids, stage)
+            found["bulk"].append(len(uids) / seconds)
+            found["first byte"].append(first * 1000)
+            time.sleep(SETTLED)
+        for name, connections in (("one connection", 1), ("many connections", plan.connections)):
+            found[name].append(once(single, server, connections=connections, seconds=plan.seconds).rate)
+    row: Row = {name: statistics.mean(rates) for name, rates in found.items()} | {"leads": len(uids)}
+    row["ratio"] = row["bulk"] / row["many connections"]
+    say(f"  bulk           {row['bulk']:7.0f} leads/s: x {row['ratio']:.2f} of {row['many connections']:.0f}/s singly")
+    return row
+
+
+def _moved_together(server: Server, uids: list[str], stage: str) -> tuple[float, float]:
+    """Seconds until all is answered, and until the first byte of it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    headers = {"Authorization": server.authorization, "Content-Type": "application/json"}
+    started = time.perf_counter()
+    body = json.dumps({"action": "transition", "uids": uids, "to_stage": stage})
+    connection.request("POST", "/api/leads/bulk/", body, headers)
+    response = connection.getresponse()
+    response.read(1)
+    first = time.perf_counter() - started
+    answer = json.loads(b"{" + response.read())
+    taken = time.perf_counter() - started
+    connection.close()
+    if response.status != 200 or answer["refused"]:
+        raise AssertionError(f"bulk: {response.status} {str(answer)[-300:]}")
+    return taken, first
 
 
 def _long(server: Server, plan: Plan) -> Row:

@@ -19,6 +19,12 @@ def of_size(row: Row, connections: int) -> str:
             ("operation", "median", "worst"),
             [(name, _ms(f["p50"]), _ms(f["worst"])) for name, f in row["cold"].items()],
         ))  # fmt: skip
+    if bulk := row["bulk"]:
+        parts.append(
+            f"{bulk['leads']:,} leads moved by one request: {bulk['bulk']:,.0f} leads/s, first byte after"
+            f" {bulk['first byte']:.0f} ms. One by one with {connections} connections:"
+            f" {bulk['many connections']:,.0f}/s (x {bulk['ratio']:.2f}); with one: {bulk['one connection']:,.0f}/s.\n"
+        )
     if long := row["long"]:
         parts.append(
             f"Moving a lead with a very long timeline: {long['long']:.1f} ms, with a usual one {long['usual']:.1f} ms:"

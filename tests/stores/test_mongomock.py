@@ -144,3 +144,10 @@ def test_a_lead_is_seen_as_it_was(cast: Cast, monkeypatch: pytest.MonkeyPatch) -
         assert cast.alice.get(f"{at}as-of/?at={version['updated_at']}").json() == version
     told = cast.alice.get(f"{at}diff/?from={seen[3]['updated_at']}").json()
     assert (told["changes"], told["by"]) == ([{"pointer": "/company", "old": "3", "new": "34"}], [cast.alice.uid])
+
+
+def test_many_leads_are_changed_at_once(cast: Cast) -> None:
+    made = [lead(cast.alice)["uid"] for _ in range(3)]
+    body = {"action": "tag", "tags": ["tea"], "filter": {"stage": "stage-new"}}
+    assert cast.alice.post("/api/leads/bulk/", body).json()["done"] == 3
+    assert set(uids(listed(cast.alice, "tags=tea")["results"])) == set(made)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lead_crm import mongo
+from lead_crm import directory, mongo
 from leads import counting
 from leads.keys import NO_FOLLOW_UP
 from tests.api.steps import EVERY_STAGE, column, listed, local
@@ -176,3 +176,27 @@ def test_a_cursor_among_many_equals_costs_no_more_than_elsewhere(seers: list[See
             address = local(seer.client.get(address).json()["next"])
         page, *_ = asked(seer.client, address.replace("limit=100", "limit=5"))
         assert examined(page, "totalKeysExamined") <= 20
+
+
+@pytest.mark.parametrize(("filter", "whole", "own"), [
+    ({"tags": "tea"}, "newest", "newest_held"), ({"stage": "stage-new"}, "stage", "stage_held"),
+    ({"created_from": "2020-01-01"}, "newest", "newest_held"), ({"q": "ada lovelace"}, "grams", "grams"),
+], ids=str)  # fmt: skip
+def test_a_bulk_finds_its_leads_along_the_index_of_the_list(
+    seers: list[Seer], filter: dict[str, str], whole: str, own: str
+) -> None:
+    roles = [{"key": "bulky", "label": "x", "permissions": ["lead.view", "lead.bulk", "lead.edit"], "scope": "own"}]
+    seers[0].client.patch("/api/config/", {"roles": roles})
+    mongo.collection("accounts").update_one({"uid": seers[2].client.uid}, {"$set": {"roles": ["agent", "bulky"]}})
+    directory.forget()
+    for seer in seers:
+        with noted() as taken:
+            body = {"action": "tag", "tags": ["x"], "filter": filter, "dry_run": True}
+            response = seer.client.post("/api/leads/bulk/", body)
+        assert response.status_code == 200, response.content
+        find, *reads = [command for command in taken if command[name(command)] == "leads" and "sort" in command]
+        assert (find["projection"], reads) == ({"uid": 1}, [])
+        well_planned(find, own if seer.own else whole)
+        batch = [command for command in taken if "$or" in command.get("filter", {})][-1]
+        assert "COLLSCAN" not in stages(explained(batch))
+        assert indexes(explained(batch)) == {"identity"}

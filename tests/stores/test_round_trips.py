@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from leads import bulk
 from tests.api.steps import relaxed
 from tests.cast import Cast, lead
 from tests.stores.commands import kinds, name, noted
@@ -100,3 +101,12 @@ def test_a_retried_post_asks_for_its_answer_only(cast: Cast, leads: list[str]) -
     cast.alice.post(path, body, Idempotency_Key="k")
     taken = commands(lambda: cast.alice.post(path, body, Idempotency_Key="k"))
     assert kinds(taken) == ["insert idempotency", "find idempotency"]
+
+
+def test_a_bulk_takes_one_read_and_one_write_for_each_batch(
+    cast: Cast, leads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    body = {"action": "transition", "uids": leads, "to_stage": "stage-won"}
+    taken = commands(lambda: cast.alice.post("/api/leads/bulk/", body))
+    assert sorted(kinds(taken)) == ["find leads"] * 3 + ["update leads"] * 2  # one find is for the workflow

@@ -1,0 +1,221 @@
+"""Many leads at once: the reads and writes of a batch together, the rules of a single lead for each.
+
+A batch is one query, the rules, and one command that writes each lead over the version that was read. While it is
+being written, the next one is read and judged. Each lead that is written carries the mark of this bulk: whoever
+comes again after a crash, or at the same moment, finds it and does nothing twice.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from lead_crm.access import Actor
+from lead_crm.errors import Invalid, LeadCrmError, NotFound, Refused, Stale
+from leads import gate, many, record, rules, seats, service
+from leads.documents import Lead
+from leads.many import Outcome
+from leads.record import Ask
+from leads.store import Write
+from workflow.documents import Stage
+from workflow.workflow import Workflow
+
+BATCH: Final = 200
+ATTEMPTS: Final = 100
+
+Row = dict[str, Any]
+
+NOT_FOUND: Final[Row] = {"code": "not_found", "detail": "There is no such lead that you may see."}
+CHANGED: Final[Row] = {
+    "code": "changed_since_preview", "detail": "It has been changed since the preview: preview it again.",
+}  # fmt: skip
+NOT_DONE: Final[Row] = {
+    "code": "not_done",
+    "detail": "Something went wrong on our side. Repeat the request: with the same Idempotency-Key or token, no lead "
+    "is done twice.",
+}
+BUSY: Final[Row] = {"code": "busy", "detail": "Others keep changing this lead at this moment. Try again."}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A lead that is meant; `version`: only as it was then."""
+
+    uid: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done with each lead, for whom, and under which mark."""
+
+    rule: service.Rule
+    actor: Actor
+    now: datetime
+    mark: str
+
+    def once(self, uid: str) -> str:
+        return hashlib.sha256(f"{self.mark}\n{uid}".encode()).hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    uid: str
+    refusals: Sequence[Row] = ()
+    version: int | None = None  # that was judged
+    seen: bool = True  # by whoever asks
+
+    @property
+    def ok(self) -> bool:
+        return not self.refusals
+
+    @property
+    def told(self) -> Row:
+        return {"uid": self.uid, "ok": self.ok, "refusals": list(self.refusals)}
+
+
+@dataclass(slots=True)
+class Judged:
+    """A batch after its rules: verdicts, and what is still to be written."""
+
+    targets: Sequence[Target]
+    workflow: Workflow
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+    seated: list[Target] = field(default_factory=list)  # they enter a stage with a limit, one by one
+
+    def in_order(self) -> list[Verdict]:
+        return [self.verdicts[target.uid] for target in self.targets]
+
+
+class Room:
+    """What a dry run leaves of the seats in stages with a limit."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, int] = {}
+
+    def takes(self, stage: Stage, center: str) -> bool:
+        row = seats.row_of(stage, center)
+        left = self.left[row] if row in self.left else seats.left(stage, center)
+        self.left[row] = max(0, left - 1)
+        return left > 0
+
+
+def batches(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
+    for start in range(0, len(targets), BATCH):
+        yield targets[start : start + BATCH]
+
+
+def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> Judged:
+    """One query and the rules. `room`: for a dry run, in which nobody waits for a seat."""
+    leads, workflow = many.load_many([target.uid for target in targets], actor=work.actor)
+    found = Judged(targets, workflow)
+    for target in targets:
+        before = leads.get(target.uid)
+        if before is None:
+            found.verdicts[target.uid] = Verdict(target.uid, [NOT_FOUND], seen=False)
+            continue
+        try:
+            against = _judge(found, target, before, work, room)
+        except LeadCrmError as error:
+            against = refusals(error)
+        found.verdicts[target.uid] = Verdict(target.uid, against, before.version)
+    return found
+
+
+def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room | None) -> list[Row]:
+    """In the order of `service.change`."""
+    once = work.once(target.uid)
+    if any(done.once == once for done in before.done):
+        return []
+    if target.version not in (None, before.version):
+        return [CHANGED]
+    rules.remaining(before)
+    kept, spilled = record.spill(before)
+    after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once))
+    if after is kept:
+        return []
+    stage = service.limited(before, after, found.workflow)
+    if stage is None:
+        found.writes.append(Write(after, before.version, spilled, once))
+    elif room is None:
+        found.seated.append(target)
+    elif not room.takes(stage, after.center):
+        return [gate.no_room(stage)]
+    return []
+
+
+def refusals(error: LeadCrmError) -> list[Row]:
+    """As the single request would have been refused; what is no refusal goes on as it is."""
+    if error.status >= 500:
+        raise error
+    if isinstance(error, Invalid):
+        return [{"code": f.code, "detail": f.detail, "pointer": f.pointer, **f.extra} for f in error.faults]
+    if isinstance(error, Refused) and error.extra.get("refusals"):
+        return list(error.extra["refusals"])
+    return [{"code": error.code, "detail": error.detail, **error.extra}]
+
+
+def done(groups: Iterable[Sequence[Target]], work: Work) -> Iterator[list[Verdict]]:
+    """The verdicts of each group, in its order; a group is written while the next one is read and judged."""
+    with ThreadPoolExecutor(1, "bulk") as writer:
+        waiting: tuple[Judged, Future[Outcome]] | None = None
+        for found, failed in _each(judged(group, work) for group in groups):
+            writing = found and writer.submit(many.replace_many, found.writes, found.workflow)
+            if waiting:
+                yield _settled(*waiting, work)
+            if failed:
+                raise failed
+            waiting = (found, writing) if found and writing else None
+        if waiting:
+            yield _settled(*waiting, work)
+
+
+def _each(source: Iterator[Judged]) -> Iterator[tuple[Judged | None, Exception | None]]:
+    """What goes wrong comes in its turn, so that what is being written is answered for before."""
+    try:
+        for item in source:
+            yield item, None
+    except Exception as error:
+        yield None, error
+
+
+def _settled(found: Judged, written: Future[Outcome], work: Work) -> list[Verdict]:
+    """Again for those where another writer was first; one by one where seats are few."""
+    targets = {target.uid: target for target in found.targets}
+    part, outcome = found, written.result()
+    for attempt in range(ATTEMPTS):
+        for uid, error in outcome.taken.items():
+            found.verdicts[uid] = Verdict(uid, _taken(error))
+        found.verdicts |= {target.uid: _one(target, work) for target in part.seated}
+        if not outcome.lost:
+            return found.in_order()
+        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
+        part = judged([targets[uid] for uid in sorted(outcome.lost)], work)
+        found.verdicts |= part.verdicts
+        outcome = many.replace_many(part.writes, part.workflow)
+    found.verdicts |= {uid: Verdict(uid, [BUSY]) for uid in outcome.lost}
+    return found.in_order()
+
+
+def _taken(error: Exception) -> list[Row]:
+    if not isinstance(error, LeadCrmError):
+        raise error
+    return refusals(error)
+
+
+def _one(target: Target, work: Work) -> Verdict:
+    uid, once = target.uid, work.once(target.uid)
+    try:
+        service.change(uid, work.rule, actor=work.actor, now=work.now, once=once, if_match=target.version)
+    except Stale:
+        return Verdict(uid, [CHANGED])
+    except NotFound:
+        return Verdict(uid, [NOT_FOUND], seen=False)
+    except LeadCrmError as error:
+        return Verdict(uid, refusals(error))
+    return Verdict(uid)

@@ -1,0 +1,94 @@
+"""Many leads in the database at once, as `leads.store` has one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from lead_crm import mongo
+from lead_crm.access import Actor, visible
+from lead_crm.errors import Invalid, Unavailable
+from leads import store
+from leads.documents import Lead, Timeline
+from leads.store import Write
+from workflow import store as workflow_store
+from workflow.workflow import Workflow
+
+DUPLICATE: Final = 11000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All were written but these: where another writer was first, and where a unique value is taken."""
+
+    lost: frozenset[str]
+    taken: dict[str, Exception]
+
+
+def load_many(uids: Sequence[str], *, actor: Actor) -> tuple[dict[str, Lead], Workflow]:
+    """Those of them that the actor may see, in one query as well."""
+    asked = {"$or": [visible(actor, "both") | {"uid": {"$in": list(uids)}}, workflow_store.CONFIG]}
+    rows = list(mongo.collection("leads").find(asked, store.STORED, hint=mongo.index("identity")))
+    workflow = store.workflow_at({row["type"]: row for row in rows})
+    return {row["uid"]: store.model(row) for row in rows if row["type"] == "lead"}, workflow
+
+
+def replace_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:
+    """As `replace`, in one command. It counts what it has written and does not say which; the leads' marks do."""
+    if mongo.in_memory():
+        return _one_by_one(writes, workflow)
+    if spilled := [write.spilled for write in writes if write.spilled]:
+        _insert_timelines(spilled)
+    asked = [
+        ReplaceOne(store.identity(w.lead, w.read), store.stored(store.with_marks(w.lead), workflow)) for w in writes
+    ]
+    taken: dict[str, Exception] = {}
+    try:
+        matched = mongo.collection("leads").bulk_write(asked, ordered=False).matched_count if asked else 0
+    except BulkWriteError as error:
+        _only_doubles(error)
+        refused = [writes[failed["index"]].lead for failed in error.details["writeErrors"]]
+        taken = {lead.uid: store.claimed(lead, workflow) or Unavailable() for lead in refused}
+        matched = error.details["nMatched"]
+    if matched + len(taken) == len(writes):
+        return Outcome(frozenset(), taken)
+    there = _marked([write.lead.uid for write in writes])
+    lost = {w.lead.uid for w in writes if w.once not in there.get(w.lead.uid, ())} - taken.keys()
+    for write in writes:
+        if write.spilled and write.lead.uid in lost:
+            store.withdraw(write.lead.uid)
+    return Outcome(frozenset(lost), taken)
+
+
+def _one_by_one(writes: Sequence[Write], workflow: Workflow) -> Outcome:
+    lost, taken = set[str](), dict[str, Exception]()
+    for write in writes:
+        try:
+            if not store.replace(write.lead, read=write.read, workflow=workflow, spilled=write.spilled):
+                lost.add(write.lead.uid)
+        except Invalid as refused:
+            taken[write.lead.uid] = refused
+    return Outcome(frozenset(lost), taken)
+
+
+def _marked(uids: list[str]) -> dict[str, set[str]]:
+    """The POSTs that each of these leads remembers."""
+    rows = mongo.collection("leads").find({"type": "lead", "uid": {"$in": uids}}, {"uid": 1, "done.once": 1, "_id": 0})
+    return {row["uid"]: {done["once"] for done in row["done"]} for row in rows}
+
+
+def _only_doubles(error: BulkWriteError) -> None:
+    """A value that must be unique is somebody's fault; whatever else went wrong is ours."""
+    failed = error.details["writeErrors"]
+    if error.details.get("writeConcernErrors") or any(one["code"] != DUPLICATE for one in failed):
+        raise error
+
+
+def _insert_timelines(spilled: Sequence[Timeline]) -> None:
+    try:
+        rows = [{"type": "timeline", **timeline.model_dump()} for timeline in spilled]
+        mongo.quick("leads").insert_many(rows, ordered=False)
+    except BulkWriteError as error:
+        _only_doubles(error)
