@@ -138,8 +138,9 @@ def subjects(data: Any, path: dict[str, str], *, rows: bool) -> list[str]:
         return [lead["uid"] for column in data for lead in column["leads"]]
     if not isinstance(data, dict):
         return [data.uid]
-    if "results" in data:
-        return [row.get("lead", row)["uid"] for row in data["results"]]
+    for name in ("results", "examples"):
+        if name in data:
+            return [row.get("lead", row)["uid"] for row in data[name]]
     return [data.get("uid") or data["id"], *(row["uid"] for row in data.get("duplicates", ()))]
 
 

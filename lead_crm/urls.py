@@ -10,6 +10,7 @@ from leads import bulk_api as bulk
 from leads import enquiry, public_api
 from leads import merging_api as merging
 from leads import past_api as past
+from leads import scoring_api as scoring
 from leads import views_api as views
 from leads import worklist_api as worklist
 from management import api as management
@@ -76,6 +77,8 @@ urlpatterns = [
         "api/stages/<str:uid>/", resource(get=workflow.read_stage, patch=workflow.edit_stage, delete=leads.delete_stage)
     ),
     path("api/config/", resource(get=workflow.read_config, post=workflow.create_config, patch=workflow.edit_config)),
+    path("api/scoring/preview/", resource(post=scoring.preview_scoring)),
+    path("api/scoring/recount/", resource(get=scoring.read_recount, post=scoring.start_recount)),
     path("api/config/lock/", resource(post=workflow.lock_config)),
     path("api/config/unlock/", resource(post=workflow.unlock_config)),
     path("api/leads/<str:uid>/privacy/export/", resource(get=privacy.export_person)),

@@ -17,6 +17,7 @@ from typing import Any, Final
 from lead_crm.access import Actor
 from lead_crm.errors import Invalid, LeadCrmError, NotFound, Refused, Stale
 from leads import gate, many, record, rules, seats, service
+from leads.assignment import Wanted
 from leads.documents import Lead
 from leads.many import Outcome
 from leads.record import Ask
@@ -86,7 +87,7 @@ class Judged:
     workflow: Workflow
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
-    seated: list[Target] = field(default_factory=list)  # they enter a stage with a limit, one by one
+    singly: list[Target] = field(default_factory=list)  # where seats are few, or whose turn it is must be drawn
 
     def in_order(self) -> list[Verdict]:
         return [self.verdicts[target.uid] for target in self.targets]
@@ -136,14 +137,17 @@ def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room |
         return [CHANGED]
     rules.remaining(before)
     kept, spilled = record.spill(before)
-    after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once))
+    turns: list[Wanted] = []
+    after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once, pick=turns.append))
     if after is kept:
         return []
     stage = service.limited(before, after, found.workflow)
-    if stage is None:
+    if turns and room is None:
+        found.singly.append(target)
+    elif stage is None:
         found.writes.append(Write(after, before.version, spilled, once))
     elif room is None:
-        found.seated.append(target)
+        found.singly.append(target)
     elif not room.takes(stage, after.center):
         return [gate.no_room(stage)]
     return []
@@ -185,13 +189,13 @@ def _each(source: Iterator[Judged]) -> Iterator[tuple[Judged | None, Exception |
 
 
 def _settled(found: Judged, written: Future[Outcome], work: Work) -> list[Verdict]:
-    """Again for those where another writer was first; one by one where seats are few."""
+    """Again for those where another writer was first; one by one where others must not come in between."""
     targets = {target.uid: target for target in found.targets}
     part, outcome = found, written.result()
     for attempt in range(ATTEMPTS):
         for uid, error in outcome.taken.items():
             found.verdicts[uid] = Verdict(uid, _taken(error))
-        found.verdicts |= {target.uid: _one(target, work) for target in part.seated}
+        found.verdicts |= {target.uid: _one(target, work) for target in part.singly}
         if not outcome.lost:
             return found.in_order()
         time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass

@@ -190,13 +190,18 @@ def find(query: LeadQuery, made: Plan, projection: dict[str, int]) -> Found:
 
 def matching(made: Plan, most: int) -> list[str]:
     """The uids of all, up to a limit. Where this takes too long, the question is too wide for anything to follow."""
-    ((match, walk),) = made.stretches()
     try:
-        rows = _found(made, match | made.rest, walk, most, 0, {"uid": 1}, THOROUGH_MS)
+        rows = newest(made, most, {"uid": 1})
     except ExecutionTimeout:
         detail = "Finding these leads takes too long. Narrow the filter, by stage, centre or time of creation."
         raise Invalid([Fault("", "too_slow", detail)]) from None
     return [row["uid"] for row in rows]
+
+
+def newest(made: Plan, most: int, projection: dict[str, int]) -> list[Row]:
+    """So many, however many candidates have to be examined for it."""
+    ((match, walk),) = made.stretches()
+    return _found(made, match | made.rest, walk, most, 0, projection, THOROUGH_MS)
 
 
 def _place(text: str, order: Order) -> Place:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from disposable_email_domains import blocklist
 
-from lead_crm.documents import Model
-from leads.documents import Heat, ScoreReason
+from lead_crm.documents import Model, Money
+from leads.documents import Address, Conversion, Heat, Lead, Quantity, ScoreReason
 from workflow.documents import Temperature
 from workflow.scoring import (
     AgeRule,
@@ -22,6 +22,10 @@ from workflow.scoring import (
     ValueRule,
 )
 
+ASKED: Final = frozenset({"source", "email", "tags", "fields", "created_at", "score_override"})  # by the rules
+MODELS: Final[dict[str, type[Model]]] = {
+    "address": Address, "value": Money, "quantity": Quantity, "conversion": Conversion
+}  # fmt: skip
 FREE_MAIL: Final = Path(__file__).with_name("free_mail.txt")
 
 
@@ -72,6 +76,18 @@ def score(lead: dict[str, Any], scoring: Scoring, now: datetime) -> tuple[int, l
     if override is not None:
         return override, [*reasons, ScoreReason(points=override - total, reason="set by hand")]
     return max(0, min(100, total)), reasons
+
+
+def needed(scoring: Scoring) -> frozenset[str]:
+    """The attributes of a lead that its score depends on."""
+    filled = {rule.field for rule in scoring.rules if isinstance(rule, FilledRule)}
+    return ASKED | (filled & Lead.model_fields.keys())
+
+
+def of_row(row: dict[str, Any], scoring: Scoring, now: datetime) -> tuple[int, list[ScoreReason]]:
+    """Of a lead as it is stored, `needed` attributes at least; what is stored has passed its model already."""
+    models = {name: MODELS[name].model_construct(**row[name]) for name in MODELS.keys() & row.keys() if row[name]}
+    return score(row | models, scoring, now)
 
 
 def _holds(rule: ScoreRule, lead: dict[str, Any], now: datetime) -> bool:

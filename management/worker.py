@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from lead_crm import audit, mongo
 from lead_crm.documents import now
 from lead_crm.errors import LeadCrmError
-from leads import removal
+from leads import recount, removal
 from management import retention
 
 LEASE: Final = timedelta(seconds=60)  # a worker that has not been heard of for so long has died
@@ -29,7 +29,7 @@ log = logging.getLogger("lead_crm.worker")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` asks between its steps whether it may go on, and says what it has done."""
+    """`run` asks between its steps whether it may go on, and says what it has done, if anything."""
 
     name: str
     every: timedelta
@@ -45,9 +45,14 @@ def _removed(going: Going) -> str:
     return f"{removal.sweep(now=now())} leads"
 
 
+def _recount(going: Going) -> str:
+    return recount.run(going, now=now())
+
+
 JOBS: Final = (
     Job("retention", timedelta(hours=1), _retention),
     Job("removed leads", timedelta(hours=1), _removed),
+    Job("recount", timedelta(seconds=LOOK_EVERY_SECONDS), _recount),
 )
 
 
@@ -114,8 +119,9 @@ def run_if_due(job: Job, stop: Stop) -> bool:
     except Exception as error:
         said = f"failed: {type(error).__name__}"
         log.exception("job failed", exc_info=error)
-    facts = {"job": job.name, "said": said, "seconds": round(time.monotonic() - started, 3)}
-    log.info("job", extra={"facts": facts})
+    if said:
+        facts = {"job": job.name, "said": said, "seconds": round(time.monotonic() - started, 3)}
+        log.info("job", extra={"facts": facts})
     lease.given_back(again)
     return True
 

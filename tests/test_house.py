@@ -19,7 +19,7 @@ PURE = {
     "workflow": "assignment documents fields values scoring policies task_kinds workflow consistency rules",
     "leads": "documents messages record gate rules tasks automation life life_messages scoring search keys ranking"
     " merging merging_messages numbering erasing personal capture enquiry_form assignment events past_messages"
-    " bulk_messages bulk_actions",
+    " bulk_messages bulk_actions scoring_messages",
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
 IMPURE_ROOMS = (
@@ -27,7 +27,7 @@ IMPURE_ROOMS = (
     r"|.*\.(store|service|api)$"
 )
 SPEAKS_MONGO = re.compile(
-    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|turns|worklist|previews|many)"
+    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|turns|worklist|previews|recounts|many)"
     r"|lead_crm\.(audit|attempts)|leads\.(duplicates|views_store)|management\.(accounts|sessions|audit_log|privacy|reports|retention|worker)"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}
