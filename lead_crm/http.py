@@ -3,7 +3,7 @@
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar, cast
@@ -18,7 +18,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from lead_crm import access, audit, client, documents, errors, idempotency, mongo, pace, strict
+from lead_crm import access, audit, client, documents, errors, idempotency, mongo, pace, streaming, strict
 from lead_crm.access import Actor
 from lead_crm.errors import (
     Fault,
@@ -32,6 +32,7 @@ from lead_crm.errors import (
     WrongMethod,
 )
 from lead_crm.logs import request_id
+from lead_crm.streaming import Part, Streamed
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -101,22 +102,6 @@ class Call(Generic[B, Q]):
     query: Q
     if_match: int | None
     once: str | None  # names this POST for ever, where the client gave an Idempotency-Key
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some rows of a streamed answer, and what is noted about which leads."""
-
-    rows: Sequence[Any]
-    about: Mapping[audit.Action, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """An answer that is sent while it is found: `results` part by part, and behind them what `rest` says then."""
-
-    parts: Iterator[Part]
-    rest: Callable[[], dict[str, Any]]
 
 
 class OnlyJson(BaseContentNegotiation):
@@ -256,33 +241,15 @@ def _handled(contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> 
 
 
 def _streamed(data: Streamed, contract: Contract, call: Call[Any, Any]) -> StreamingHttpResponse:
+    request, name = request_id.get(), contract.handler.__name__
+
+    def note(part: Part) -> None:
+        for action, uids in part.about.items():
+            audit.note(action, name, actor=call.actor, subjects=uids, at=call.now, request_id=request)
+
     first = next(data.parts, None)  # what goes wrong until here is an ordinary problem
-    written = _written_out(first, data, contract, call, request_id.get())
-    return StreamingHttpResponse(written, status=contract.status, content_type="application/json")
-
-
-def _written_out(
-    first: Part | None, data: Streamed, contract: Contract, call: Call[Any, Any], request: str
-) -> Iterator[bytes]:
-    """One JSON object. The leads of each part are noted before it is sent."""
-    part, before = first, b'{"results":['
-    while part is not None:
-        for action, subjects in part.about.items():
-            audit.note(
-                action, contract.handler.__name__, actor=call.actor, subjects=subjects, at=call.now, request_id=request
-            )
-        if part.rows:
-            yield before + _json(part.rows)[1:-1]
-            before = b","
-        part = next(data.parts, None)
-    yield (b"]," if before == b"," else before + b"],") + _json(data.rest())[1:]
-
-
-def _released(content: Iterator[bytes], once: str) -> Iterator[bytes]:
-    try:
-        yield from content
-    finally:
-        idempotency.release(once)
+    content = streaming.written(first, data, note=note, dump=_json)
+    return StreamingHttpResponse(content, status=contract.status, content_type="application/json")
 
 
 def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, str]) -> Answer:
@@ -303,7 +270,7 @@ def _once(once: str, contract: Contract, call: Call[Any, Any], path: dict[str, s
         idempotency.forget(once)
         return response
     if isinstance(response, StreamingHttpResponse):  # not kept: whoever repeats it is told anew
-        response.streaming_content = _released(iter(response), once)
+        response.streaming_content = streaming.followed(iter(response), lambda: idempotency.release(once))
         return response
     kept = idempotency.Kept(response.status_code, response.content, response["Content-Type"], response.get("ETag"))
     idempotency.keep(once, kept, about=about)

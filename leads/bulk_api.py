@@ -1,7 +1,8 @@
 """Changing many leads at once, over HTTP."""
 
 from lead_crm.errors import Conflict, NotFound
-from lead_crm.http import Call, Streamed, endpoint
+from lead_crm.http import Call, endpoint
+from lead_crm.streaming import Streamed
 from leads import bulk_orders
 from leads.bulk_messages import BulkIn, BulkOut
 

@@ -13,7 +13,7 @@ from lead_crm import directory, documents
 from lead_crm.access import Actor
 from lead_crm.documents import In
 from lead_crm.errors import Fault, Invalid
-from lead_crm.http import Part, Streamed
+from lead_crm.streaming import Part, Streamed
 from leads import bulk, bulk_actions, listing, previews, search
 from leads.bulk import Room, Target, Verdict, Work
 from leads.bulk_messages import MOST, PARAMS, BulkIn, Selection

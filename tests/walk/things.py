@@ -29,6 +29,7 @@ def things(north: North, planted: Planted, own: str | None, shared: frozenset[st
         },
         bodies={
             "create_lead": {"name": "Somebody", "fields": {"budget": "1.00"}},
+            "bulk_leads": {"action": "tag", "tags": ["seen"], "uids": [planted.uid]},
             "create_enquiry": {"name": "Somebody", "email": "somebody@example.com"},
         },
     )  # fmt: skip
