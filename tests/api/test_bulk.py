@@ -7,6 +7,7 @@ import pytest
 
 from lead_crm import mongo
 from leads import bulk
+from tests.api.dealing import on_entering, shares
 from tests.api.steps import Row, at_once, codes, fields, found, go, read, ready, relaxed, twin
 from tests.cast import Cast, lead
 from tests.contract import CheckedClient
@@ -90,6 +91,14 @@ class TestMoving:
         works += [lambda uid=uid: go(twin(cast.alice), uid, "stage-contacted") for uid in uids[8:]]
         at_once(works)
         assert len(found(cast.alice, "stage=stage-contacted")) == 5
+
+    def test_whose_turn_it_is_is_drawn_for_each(self, cast: Cast) -> None:
+        on_entering(cast, "stage-contacted", {"mode": "round_robin", "pool": [cast.bob.uid, cast.carol.uid]})
+        uids = [ready(cast.alice)["uid"] for _ in range(4)]
+        dry = many(cast.alice, "transition", uids, to_stage="stage-contacted", dry_run=True)
+        moved = many(cast.alice, "transition", uids, to_stage="stage-contacted")
+        assert verdicts(dry) == verdicts(moved) == {uid: [] for uid in uids}
+        assert shares() == {cast.bob.uid: 2, cast.carol.uid: 2}
 
 
 def stored(uid: str) -> Row:
