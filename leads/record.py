@@ -1,6 +1,6 @@
 """What every change of a lead has in common: derived values, the difference, the timeline, the next version."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,6 +28,7 @@ UNCOMPARED: Final = frozenset({
     "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
     "due", "sole",
 })  # fmt: skip
+COMPARED: Final = frozenset(Lead.model_fields) - UNCOMPARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def changed(
 
     `tells`: events that do not follow from the values.
     """
-    after = derived(dict(lead) | values, ask)
+    after = derived(vars(lead) | values, ask)
     after |= {
         "version": lead.version + 1,
         "updated_at": ask.now,
@@ -97,7 +98,7 @@ def changed(
         recent = [entry for entry in lead.done if entry.at > ask.now - REMEMBERED_FOR]
         after["done"] = [*recent, done][-REMEMBERED_POSTS:]
     new = Lead.model_validate(after)
-    changes = list(differences(compared(lead), compared(new)))
+    changes = list(_differences(lead, new))
     told = [*events.of_change(lead, new, changes, ask.workflow), *tells]
     return new.model_copy(update={"changes": [*new.changes, _entry(new, ask, changes, told)]})
 
@@ -110,8 +111,21 @@ def _entry(lead: Lead, ask: Ask, changes: list[Difference], told: list[Event]) -
     )  # fmt: skip
 
 
+def _differences(before: Lead, after: Lead) -> Iterator[Difference]:
+    """Most of a lead stays the very same: only the rest is looked into."""
+    names = {name for name in COMPARED if _touched(getattr(before, name), getattr(after, name))}
+    return differences(before.model_dump(include=names), after.model_dump(include=names))
+
+
+def _touched(one: Any, other: Any) -> bool:
+    """Perhaps: whether they differ is asked afterwards."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) != len(other) or any(a is not b for a, b in zip(one, other, strict=True))
+    return one is not other and (type(one) is not type(other) or isinstance(one, dict) or bool(one != other))
+
+
 def compared(lead: Lead) -> dict[str, Any]:
-    return lead.model_dump(exclude=set(UNCOMPARED))
+    return lead.model_dump(include=set(COMPARED))
 
 
 def state(lead: Lead) -> dict[str, Any]:

@@ -20,6 +20,8 @@ PHONE: Final = re.compile(r"(?=.*\d)\+?[\d ()./\-]{5,}")
 
 
 def fold(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
 
