@@ -17,9 +17,9 @@ from drf_spectacular.openapi import AutoSchema
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import CoreModeRef, DefsRef, GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from lead_crm import strict
 from lead_crm.documents import Out, Problem
 from lead_crm.http import Call, Contract, endpoint, resource
-from lead_crm.strict import FIELD_PREFIX
 
 Schema = dict[str, Any]
 
@@ -79,7 +79,7 @@ def _operation(contract: Contract, path: str, method: str) -> Schema:
         operation["description"] = description.strip()
     if contract.body:
         content = {"application/json": {"schema": _schema(contract.body, "validation")}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": strict.needed(contract.body), "content": content}
     return operation
 
 
@@ -112,7 +112,7 @@ def _query(model: type[BaseModel]) -> Iterable[Schema]:
     schema = model.model_json_schema(mode="validation")
     for name, inner in _inlined(schema["properties"], schema.get("$defs", {})).items():
         described = {"description": inner.pop("description")} if "description" in inner else {}
-        if name == FIELD_PREFIX.rstrip("."):
+        if name == strict.FIELD_PREFIX.rstrip("."):
             yield {"name": name, "in": "query", "style": "form", "explode": True, "schema": _FIELDS} | described
         else:
             yield {"name": name, "in": "query", "explode": False, "schema": _not_null(inner)} | described

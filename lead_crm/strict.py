@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import orjson
 from django.http import QueryDict
-from pydantic import BaseModel, ValidationError
+from pydantic import MISSING, BaseModel, ValidationError
 
 from lead_crm.errors import Fault, Invalid, NotJson, escape
 
@@ -53,8 +53,15 @@ def _dangers(value: object, pointer: str, depth: int) -> Iterable[Fault]:
                 yield from _dangers(item, f"{pointer}/{escape(key)}", depth + 1)
 
 
+def needed(model: type[BaseModel]) -> bool:
+    """Where nothing has to be said, no body has to be sent. (A patch without one would be a slip.)"""
+    fields = model.model_fields.values()
+    return any(field.is_required() or field.default is MISSING for field in fields)
+
+
 def read_body(model: type[M], body: bytes, also: Callable[[M], list[Fault]] | None = None) -> M:
     """The model, or all that is wrong; `also` finds what only the rules know, in what the model does not refuse."""
+    body = body or (b"" if needed(model) else b"{}")
     data = parse(body)
     try:
         return model.model_validate_json(body, strict=True)

@@ -103,7 +103,7 @@ def _check_response(name: str, status: str, documented: dict[str, Any], response
 
 def _check_request(operation: dict[str, Any], query: str, request: bytes) -> None:
     name = operation["operationId"]
-    if "requestBody" in operation:
+    if "requestBody" in operation and (request or operation["requestBody"]["required"]):
         _hold(f"{name} request", operation["requestBody"]["content"]["application/json"]["schema"], json.loads(request))
     known = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
     for key, _ in parse_qsl(query, keep_blank_values=True):
