@@ -25,8 +25,8 @@ django.setup()
 logging.getLogger("lead_crm.request").setLevel(logging.WARNING)  # here; the server logs as it always does
 
 from scripts.benchmark import measuring, people, rival, tables  # noqa: E402
-from scripts.benchmark.measuring import Plan  # noqa: E402
 from scripts.benchmark.processes import CannotStart, say  # noqa: E402
+from scripts.benchmark.timing import Plan  # noqa: E402
 from scripts.benchmark.wrk import Refused  # noqa: E402
 
 

@@ -15,11 +15,11 @@ from lead_crm import mongo
 from lead_crm.documents import now
 from lead_crm.errors import NotFound
 from management import accounts
-from scripts.benchmark import installation, measuring, operations, processes
+from scripts.benchmark import installation, operations, processes
 from scripts.benchmark.installation import ACTORS, ROOT, UNLIMITED, Site
-from scripts.benchmark.measuring import Plan
 from scripts.benchmark.operations import Operation
 from scripts.benchmark.processes import say
+from scripts.benchmark.timing import Plan, once
 from scripts.benchmark.wrk import Request, Server
 
 PASSWORD: Final = "seven quiet harbours"
@@ -81,10 +81,10 @@ def _audited(operation: Operation, ours: Server, bare: Server, plan: Plan) -> Ro
     """With and without, in turns; the ratio is of the best runs, which the machine disturbed least."""
     rates: dict[str, list[float]] = {"ours": [], "unaudited": []}
     for server in (ours, bare):
-        measuring.once(operation, server, connections=plan.connections, seconds=1)
+        once(operation, server, connections=plan.connections, seconds=1)
     for _ in range(max(5, plan.rounds)):
         for server in (ours, bare):
-            figure = measuring.once(operation, server, connections=plan.connections, seconds=plan.seconds)
+            figure = once(operation, server, connections=plan.connections, seconds=plan.seconds)
             rates[server.name].append(figure.rate)
     row = {"with": max(rates["ours"]), "without": max(rates["unaudited"])}
     say(f"  {operation.name:8} with audit {row['with']:6.0f}/s, without {row['without']:6.0f}/s")
@@ -97,15 +97,13 @@ def _scoped(site: Site, port: int, reads: dict[str, list[Operation]], plan: Plan
     for _ in range(5):
         for actor in ACTORS:
             for each in reads[actor]:
-                figure = measuring.once(each, site.server(port, actor), connections=1, seconds=max(1, plan.seconds / 2))
+                figure = once(each, site.server(port, actor), connections=1, seconds=max(1, plan.seconds / 2))
                 found[each.name][actor].append(figure.p50)
     return {name: {actor: min(times) for actor, times in row.items()} for name, row in found.items()}
 
 
 def _rate(name: str, operation: Operation, server: Server, plan: Plan) -> float:
-    rates = [
-        measuring.once(operation, server, connections=plan.connections, seconds=plan.seconds).rate for _ in range(3)
-    ]
+    rates = [once(operation, server, connections=plan.connections, seconds=plan.seconds).rate for _ in range(3)]
     say(f"  {name}: {max(rates):.0f}/s")
     return max(rates)
 

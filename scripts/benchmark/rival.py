@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from scripts.benchmark import installation, operations, processes
-from scripts.benchmark.measuring import Plan, once
 from scripts.benchmark.operations import Operation
 from scripts.benchmark.processes import say
+from scripts.benchmark.timing import Plan, once
 from scripts.benchmark.wrk import Figure, Request, Server
 
 SIZE: Final = 50_000

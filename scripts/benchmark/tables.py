@@ -1,6 +1,6 @@
 """What was measured, to be read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -19,23 +19,34 @@ def of_size(row: Row, connections: int) -> str:
             ("operation", "median", "worst"),
             [(name, _ms(f["p50"]), _ms(f["worst"])) for name, f in row["cold"].items()],
         ))  # fmt: skip
-    if bulk := row["bulk"]:
-        parts.append(
-            f"{bulk['leads']:,} leads moved by one request: {bulk['bulk']:,.0f} leads/s, first byte after"
-            f" {bulk['first byte']:.0f} ms. One by one with {connections} connections:"
-            f" {bulk['many connections']:,.0f}/s (x {bulk['ratio']:.2f}); with one: {bulk['one connection']:,.0f}/s.\n"
-        )
-    if long := row["long"]:
-        parts.append(
-            f"Moving a lead with a very long timeline: {long['long']:.1f} ms, with a usual one {long['usual']:.1f} ms:"
-            f" x {long['ratio']:.2f}\n"
-        )
+    parts += _lives(row["lives"], connections)
     memory = row["memory"]
     parts.append(
         f"Memory: web workers {memory['workers']:.0f} MiB together (the largest {memory['worker']:.0f}),"
         f" mongod {memory['mongod']:.0f} MiB.\n"
     )
     return "\n".join(parts)
+
+
+def _lives(found: Row, connections: int) -> Iterator[str]:
+    if bulk := found.get("bulk"):
+        yield (
+            f"{bulk['leads']:,} leads moved by one request: {bulk['bulk']:,.0f} leads/s, first byte after"
+            f" {bulk['first byte']:.0f} ms. One by one with {connections} connections:"
+            f" {bulk['many connections']:,.0f}/s (x {bulk['ratio']:.2f}); with one: {bulk['one connection']:,.0f}/s.\n"
+        )
+    if merge := found.get("merge"):
+        yield (
+            f"Merging two leads: {merge['merge']:.1f} ms, unmerging: {merge['unmerge']:.1f} ms"
+            f" (moving one of them: {merge['transition']:.1f} ms).\n"
+        )
+    if past := found.get("past"):
+        yield (
+            f"A lead with a very long life as it was at any moment: {past['as-of']:.1f} ms (worst {past['worst']:.1f}),"
+            f" as it is: {past['get']:.1f} ms: x {past['ratio']:.1f}\n"
+        )
+    if long := found.get("long"):
+        yield f"Moving it: {long['long']:.1f} ms, a usual one {long['usual']:.1f} ms: x {long['ratio']:.2f}\n"
 
 
 def _against_floor(results: Row, connections: int) -> str:
