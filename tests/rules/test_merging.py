@@ -334,8 +334,16 @@ class TestUnmerge:
 
 
 SAYING = {
-    "version", "updated_at", "updated_by", "workflow_version", "activities", "changes", "spilled", "merged_at", "done",
+    "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled",
+    "merged_at", "done",
 }  # fmt: skip
+
+
+def same_passage(one: Lead, other: Lead) -> bool:
+    """Also where some of it has spilled over from one of them."""
+    both = min(len(one.history), len(other.history))
+    counts = [lead.spilled.history + len(lead.history) for lead in (one, other)]
+    return one.history[-both:] == other.history[-both:] and counts[0] == counts[1]
 
 
 def shown(lead: Lead) -> dict[str, Any]:
@@ -359,6 +367,8 @@ def test_merging_and_unmerging_gives_both_back_exactly(mine: Any, theirs: Any, c
     back, alone = merging.unmerge(kept_winner, kept_part, merged.changes[-1], None, asking)
     assert shown(back) == shown(first)
     assert shown(alone) == shown(second)
+    assert same_passage(back, first)
+    assert same_passage(alone, second)
     assert kept(back) == []
     before = [entry.uid for entry in first.activities]
     assert [entry.uid for entry in merged.activities][:-1] == before
