@@ -4,8 +4,9 @@ Filters may be somebody's phone number. A view that others share with a search t
 therefore nothing to those who do not see personal values: neither listed nor read nor used.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -15,7 +16,7 @@ from lead_crm import directory, strict
 from lead_crm.access import Actor, Person
 from lead_crm.documents import new_uid
 from lead_crm.errors import Conflict, Fault, Invalid, NotAllowed, NotFound, Stale, escape
-from leads import filters, listing, shown, views_store
+from leads import filters, listing, service, shown, views_store
 from leads.messages import Filters
 from leads.views_messages import ViewIn, ViewQuery
 from leads.views_store import View
@@ -138,10 +139,11 @@ def _faults(
 ) -> Iterator[Fault]:
     """One part after the other, so that each is told about."""
     for pointer, part in _parts(asked):
-        for fault in _refused(lambda part=part: filters.where(part, actor=actor, workflow=workflow, now=now)):  # type: ignore[misc]
+        asking = partial(filters.where, part, actor=actor, workflow=workflow, now=now)
+        for fault in service.faults_of(asking):
             yield Fault(f"/filters{pointer}", fault.code, fault.detail, fault.extra)
     yield from shown.unknown(columns, "/columns")
-    yield from _refused(lambda: listing.order_of(sort, workflow, actor))
+    yield from service.faults_of(lambda: listing.order_of(sort, workflow, actor))
 
 
 def _parts(asked: Filters) -> Iterator[tuple[str, Filters]]:
@@ -149,14 +151,6 @@ def _parts(asked: Filters) -> Iterator[tuple[str, Filters]]:
         yield f"/{name}", Filters().model_copy(update={name: getattr(asked, name)})
     for key, text in asked.field.items():
         yield f"/field/{escape(key)}", Filters(field={key: text})
-
-
-def _refused(attempt: Callable[[], object]) -> list[Fault]:
-    try:
-        attempt()
-    except Invalid as refused:
-        return list(refused.faults)
-    return []
 
 
 def applied(query: Q, *, actor: Actor, workflow: Workflow, now: datetime) -> Q:
