@@ -5,6 +5,7 @@ import inspect
 import json
 import mimetypes
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
@@ -50,6 +51,8 @@ SCHEMES: Final = {
     },
 }  # fmt: skip
 ETAG: Final = {"ETag": {"schema": {"type": "string"}, "description": "The version of the document."}}
+
+_making: Final = threading.Lock()
 
 OF_A_LEAD: Final = "/api/leads/{uid}/"
 ELSEWHERE: Final = {
@@ -245,8 +248,13 @@ class OpenApiDocument(Out):
     openapi: str
 
 
-@functools.cache
 def document() -> Schema:
+    with _making:  # nobody else may make it meanwhile
+        return _document()
+
+
+@functools.cache
+def _document() -> Schema:
     generator: Any = SchemaGenerator
     return dict(generator().get_schema(request=None, public=True))
 

@@ -26,15 +26,20 @@ class Streamed:
 def written(
     first: Part | None, data: Streamed, *, note: Callable[[Part], None], dump: Callable[[Any], bytes]
 ) -> Iterator[bytes]:
-    """The leads of each part are noted before it is sent."""
+    """The leads of each part are noted before it is sent. Where the client hangs up, the rest is done all the same."""
     part, before = first, b'{"results":['
-    while part is not None:
-        note(part)
-        if part.rows:
-            yield before + dump(part.rows)[1:-1]
-            before = b","
-        part = next(data.parts, None)
-    yield (b"]," if before == b"," else before + b"],") + dump(data.rest())[1:]
+    try:
+        while part is not None:
+            note(part)
+            if part.rows:
+                yield before + dump(part.rows)[1:-1]
+                before = b","
+            part = next(data.parts, None)
+        yield (b"]," if before == b"," else before + b"],") + dump(data.rest())[1:]
+    except GeneratorExit:
+        for part in data.parts:
+            note(part)
+        raise
 
 
 def followed(content: Iterator[bytes], then: Callable[[], None]) -> Iterator[bytes]:

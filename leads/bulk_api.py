@@ -22,8 +22,8 @@ def bulk_leads(call: Call[BulkIn, None]) -> Streamed:
     only leads that passed, only if nobody has changed them since. Using it twice does nothing twice.
 
     The answer is sent while the work goes on; `done` and `refused` come last. If something fails on our side in
-    between, the leads that are left get `not_done`; if you hang up, what was not answered for may not have been done.
-    Repeat the request with the same Idempotency-Key, or the token: leads that are done know it, and are answered
+    between, the leads that are left get `not_done`; if you hang up, the rest is done all the same. After a failure
+    repeat the request with the same Idempotency-Key, or the token: leads that are done know it, and are answered
     `ok` without being done again. (The key keeps no answer here: others are judged anew, and a filter is asked anew.)
     """
     return bulk_orders.carry_out(call.body, actor=call.actor, now=call.now, once=call.once)

@@ -24,6 +24,7 @@ KEYS: Final = {  # statuses are uids of stages
     "LeadClosed": (*HEAD, "reason"),
     "LeadArchived": HEAD,
     "LeadMerged": (*HEAD, "merged_lead_id"),
+    "LeadUnmerged": (*HEAD, "unmerged_lead_id"),
     "TaskCreated": (*HEAD, "task", "kind"),
     "TaskCompleted": (*HEAD, "task", "kind", "outcome"),
 }
@@ -56,6 +57,8 @@ def of_new(lead: Lead) -> list[Event]:
 
 def of_change(before: Lead, after: Lead, changes: Sequence[Mapping[str, Any]], workflow: Workflow) -> list[Event]:
     """`changes`: the differences between the two."""
+    if before.merged_into:  # what was done about it meanwhile has been told of the lead that it was a part of
+        return []
     return [
         *_moved(before, after),
         *_assigned(before.assigned_to, after.assigned_to),
@@ -68,6 +71,10 @@ def of_change(before: Lead, after: Lead, changes: Sequence[Mapping[str, Any]], w
 def merged(other: str) -> Event:
     """Of the lead that remains: `other` has gone into it. No difference shows that, so the rule that merges says it."""
     return _event("LeadMerged", merged_lead_id=other)
+
+
+def unmerged(other: str) -> Event:
+    return _event("LeadUnmerged", unmerged_lead_id=other)
 
 
 def _event(event_type: str, **values: Any) -> Event:
@@ -132,10 +139,10 @@ def _of_attributes(before: Lead, after: Lead, pointers: Iterable[str]) -> Iterat
 
 
 def _of_tasks(before: Lead, after: Lead, pointers: Iterable[str]) -> Iterator[str]:
-    """Of tasks that were there: what `TaskCompleted` does not tell."""
+    """Of tasks that were there and still are: what `TaskCompleted` does not tell."""
     old, new = ({task.uid: task for task in lead.tasks} for lead in (before, after))
     completed = {uid for uid, task in new.items() if _completed(old.get(uid), task)}
     for pointer in pointers:
         name, *path = pointer[1:].split("/")
-        if name == "tasks" and path and path[0] in old.keys() - completed:
+        if name == "tasks" and path and path[0] in (old.keys() & new.keys()) - completed:
             yield pointer

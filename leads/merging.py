@@ -289,7 +289,8 @@ def _is_task(change: dict[str, Any]) -> bool:
 def _apart(winner: Lead, loser: str, values: dict[str, Any], kept: list[str], note: str | None, ask: Ask) -> Lead:
     said = line(ask, "merge", note, event="unmerged", lead=loser, kept=kept)
     back = winner.changed(**values)
-    return changed(winner, ask, [said], made=said.uid, **{name: getattr(back, name) for name in values})
+    again = {name: getattr(back, name) for name in values}
+    return changed(winner, ask, [said], made=said.uid, tells=[events.unmerged(loser)], **again)
 
 
 def _alone(loser: Lead, winner: str, returned: list[Task], note: str | None, ask: Ask) -> Lead:

@@ -40,6 +40,17 @@ def test_a_repeated_bulk_is_answered_ok_and_not_done_again(cast: Cast, leads: li
     assert {read(cast.alice, uid)["current_stage"] for uid in leads} == {"stage-new"}
 
 
+def test_what_has_begun_is_finished_and_noted_where_the_client_hangs_up(cast: Cast, leads: list[str]) -> None:
+    body = {"action": "transition", "to_stage": "stage-won", "uids": leads}
+    bearer = {"Authorization": f"Bearer {cast.alice.token}"}
+    response: Any = cast.alice.client.post("/api/leads/bulk/", body, content_type="application/json", headers=bearer)
+    next(iter(response))
+    response.close()
+    assert moves(cast, leads) == [1] * 10
+    noted = [row for row in cast.root.get("/api/audit/?limit=200").json()["results"] if row["what"] == "bulk_leads"]
+    assert {uid for row in noted if row["action"] == "change" for uid in row["subjects"]} == set(leads)
+
+
 def test_without_a_key_the_same_bulk_is_another_one(cast: Cast, leads: list[str]) -> None:
     for stage in ("stage-won", "stage-new", "stage-won"):
         assert done(many(cast.alice, "transition", leads, to_stage=stage))["done"] == 10

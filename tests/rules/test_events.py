@@ -162,6 +162,22 @@ class TestALeadIsChanged:
         assert len(winner.tasks) == 1  # it was created before
         assert told(part) == []
 
+    def test_when_that_one_comes_back(self) -> None:
+        loser = tasks.add(
+            new_lead(name="Bea").model_copy(update={"uid": "LEAD-2"}),
+            TaskIn(kind="visit", fields={"batch": "A"}),
+            at(1),
+        )
+        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US")
+        written = winner.changes[-1]
+        visited = tasks.complete(winner, winner.tasks[0].uid, CompleteIn(outcome="no_show", notes="Ill"), at(3))
+        back, alone = merging.unmerge(visited, part, written, None, at(4))
+        assert alone.tasks[0].status == "completed"
+        assert told(alone) == []  # that was told when it was done
+        event = one(back)
+        assert list(event) == ["event_type", "lead_id", "timestamp", "unmerged_lead_id"]
+        assert (event["event_type"], event["unmerged_lead_id"]) == ("LeadUnmerged", "LEAD-2")
+
 
 class TestATask:
     def test_is_created(self) -> None:
