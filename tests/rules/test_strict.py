@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from lead_crm.errors import Invalid, NotJson
 from lead_crm.strict import MAX_ARRAY, MAX_DEPTH, parse, read_body, read_query
 from leads import messages
-from leads.messages import ActivityIn, LeadIn, LeadPatch, LeadQuery
+from leads.messages import ActivityIn, LeadIn, LeadPatch, LeadQuery, NotesIn, TransitionIn
 from tests.rules.making import faults
 from tests.rules.test_edit import FULL
 from tests.rules.test_stored import FIELDS
@@ -142,7 +142,7 @@ def test_what_no_query_must_ever_see_is_refused(body: str, expected: list[tuple[
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"{", b"nope", b'{"a": NaN}', b'{"a": Infinity}', b'{"a": -Infinity}', b'{"a": ' + b"9" * 400 + b"}",
+    b"{", b"nope", b'{"a": NaN}', b'{"a": Infinity}', b'{"a": -Infinity}', b'{"a": ' + b"9" * 400 + b"}",
     b'{"a": 1e999}',
     b'{"a": "\\ud800"}', b'{"\\ud800": 1}', b'{"a": "\xff"}', b"\xff\xfe{}", b'{"a": 1} x', b"{'a': 1}",
     b'{"a": 01}', b"[" * 5000,
@@ -150,6 +150,13 @@ def test_what_no_query_must_ever_see_is_refused(body: str, expected: list[tuple[
 def test_what_is_not_json_is_not_read(body: bytes) -> None:
     with pytest.raises(NotJson):
         read_body(LeadIn, body)
+
+
+def test_where_nothing_has_to_be_said_nothing_has_to_be_sent() -> None:
+    assert read_body(NotesIn, b"") == NotesIn()
+    for needs in (TransitionIn, LeadPatch):  # what a patch without a body would mean is not guessed
+        with pytest.raises(NotJson):
+            read_body(needs, b"")
 
 
 @pytest.mark.parametrize(("value", "code"), [
