@@ -60,7 +60,8 @@ def claims(lead: Lead, workflow: Workflow) -> list[str]:
 
     One that has become a part of another holds on to the POST alone.
     """
-    posts, sole = [f"once:{done.once}" for done in lead.done[:1]], (SOLE + mark for mark in lead.sole)
+    posts = [f"once:{done.once}" for done in lead.done[:1] if done.at == lead.created_at]
+    sole = (SOLE + mark for mark in lead.sole)
     return posts if lead.merged_into else [*workflow.values.claims(lead.fields), *posts, *sole]
 
 

@@ -6,10 +6,10 @@ import pytest
 from pydantic import TypeAdapter
 
 from lead_crm import strict
-from leads import gate, record, rules, tasks
+from leads import gate, keys, record, rules, tasks
 from leads.documents import Activity, HistoryEntry, Lead, Task, Timeline
 from leads.gate import Move
-from leads.messages import ActivityIn, TaskIn
+from leads.messages import ActivityIn, LeadIn, TaskIn
 from tests.rules.making import CALL, FLOW, NOW, ask, flow, moved, new_lead, patch, stage, stored
 from tests.rules.test_edit import FULL
 from workflow import rules as workflow_rules
@@ -106,3 +106,10 @@ def test_a_task_that_a_template_made() -> None:
     (task,) = moved(new_lead(), "contacted", workflow=workflow).tasks
     assert again(Task, task) == task
     assert record.compared(new_lead(FLOW))["tasks"] == []
+
+
+def test_only_the_post_that_made_a_lead_is_claimed() -> None:
+    made = rules.create(LeadIn(name="Ada"), ask(FLOW, once="first"))
+    archived = rules.archive(new_lead(FLOW), ask(FLOW, once="later"))
+    assert keys.claims(made, FLOW) == ["once:first"]
+    assert keys.claims(archived, FLOW) == []
