@@ -83,10 +83,13 @@ def _iso_moment(value: object) -> object:
 
 
 def _utc(moment: datetime) -> datetime:
-    if not 1900 <= moment.year <= 9000:
-        raise ValueError("write a time between the years 1900 and 9000")
-    moment = moment.astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    if _is_usual(moment) and _is_usual(moment := moment.astimezone(UTC)):  # what is read back is checked again
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    raise ValueError("write a time between the years 1900 and 9000")
+
+
+def _is_usual(moment: datetime) -> bool:
+    return 1900 <= moment.year <= 9000
 
 
 def day(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from bson import Decimal128
@@ -23,6 +23,7 @@ RANGES: Final = {
 }  # fmt: skip
 STARVING: Final = {"status": "open", "keys.follow_up": NO_FOLLOW_UP, "tasks.status": {"$ne": "pending"}}
 TODAY: Final = "today"
+LAST: Final = time(23, 59, 59, 999_000)  # of a day, in the milliseconds that BSON keeps
 PLAIN: Final = ("source", "lead_type", "priority")
 
 
@@ -153,8 +154,7 @@ def moment(value: datetime | str, *, first: bool) -> datetime:
     """A day means all of it: both ends are included."""
     if isinstance(value, datetime):
         return value
-    day = datetime.combine(datetime.fromisoformat(value), time(), UTC)
-    return day if first else day + timedelta(days=1) - timedelta(milliseconds=1)
+    return datetime.combine(date.fromisoformat(value), time() if first else LAST, UTC)
 
 
 def _heat(heat: str, workflow: Workflow, now: datetime) -> Row:

@@ -87,6 +87,53 @@ def test_times_can_be_exact(cast: Cast) -> None:
     assert found(cast.alice, "created_from=2099-01-01T00:00:00Z") == set()
 
 
+ENDS = [
+    f"{name}_{end}" for name in ("created", "updated", "follow_up", "stage_entered")
+    for end in ("from=0001-01-01", "to=9999-12-31", "from=today-9999", "to=today%2B9999")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ENDS)
+def test_the_calendar_may_be_asked_to_its_ends(cast: Cast, query: str) -> None:
+    uid = lead(cast.alice, next_follow_up_at="2027-01-01T00:00:00Z")["uid"]
+    assert found(cast.alice, query) == found(cast.alice, f"{query}&sort=name") == {uid}
+    for path in ("/api/leads/kanban/", "/api/leads/kanban/stage-new/", "/api/reports/summary/"):
+        assert cast.alice.get(f"{path}?{query}").status_code == 200
+
+
+def test_beyond_its_ends_nothing_is_found(cast: Cast) -> None:
+    lead(cast.alice)
+    assert found(cast.alice, "created_from=9999-12-31") == found(cast.alice, "created_to=0001-01-01") == set()
+
+
+@pytest.mark.parametrize(("asked", "before"), [("as-of/?at", 404), ("diff/?to", 422), ("diff/?from", 404)])
+def test_so_may_the_past(cast: Cast, asked: str, before: int) -> None:
+    uid = lead(cast.alice)["uid"]
+    assert cast.alice.get(f"/api/leads/{uid}/{asked}=9999-12-31").status_code == 200
+    assert cast.alice.get(f"/api/leads/{uid}/{asked}=0001-01-01").status_code == before
+
+
+def test_so_may_what_is_done_at_once_and_what_is_saved(cast: Cast) -> None:
+    uid = lead(cast.alice)["uid"]
+    filters = {"created_to": "9999-12-31", "created_from": "0001-01-01"}
+    order = {"action": "tag", "tags": ["x"], "filter": filters, "dry_run": True}
+    told = cast.alice.post("/api/leads/bulk/", order)
+    assert told.status_code == 200, told.content
+    view = cast.alice.post("/api/views/", {"name": "All", "filters": filters})
+    assert view.status_code == 201, view.content
+    assert found(cast.alice, f"view={view.json()['uid']}") == {uid}
+
+
+@pytest.mark.parametrize("at", [
+    "1900-01-01T00:00:00+01:00", "9000-12-31T23:30:00-01:00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59",
+])  # fmt: skip
+def test_a_time_that_is_out_of_bounds_in_utc_is_refused(cast: Cast, at: str) -> None:
+    made = lead(cast.alice)
+    answer = cast.alice.patch(f"/api/leads/{made['uid']}/", {"next_follow_up_at": at})
+    assert {pointer for pointer, _ in codes(answer)} == {"/next_follow_up_at"}
+    assert cast.alice.get(f"/api/leads/?created_to={at.replace('+', '%2B')}").status_code == 422
+
+
 def test_follow_up_to_leaves_out_leads_without_one(cast: Cast) -> None:
     cast.root.patch("/api/stages/stage-new/", {"task_templates": []})
     lead(cast.alice)
