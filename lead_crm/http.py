@@ -319,8 +319,12 @@ def problem_response(error: LeadCrmError) -> HttpResponse:
 
 def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """The one door through which exceptions leave. None: a defect of ours, answered by `server_error`."""
-    if isinstance(error, Merged) and context["request"].method == "GET" and context["kwargs"].get("uid") == error.uid:
-        return _elsewhere(context["request"]._request, error)
+    if isinstance(error, Merged) and context["request"].method == "GET":
+        request = context["request"]._request
+        if context["kwargs"].get("uid") == error.uid:
+            return _elsewhere(request, error)
+        if request.GET.get("lead") == error.uid:
+            return _asked_of(request, error)
     if isinstance(error, LeadCrmError):
         return problem_response(error)
     if isinstance(error, MethodNotAllowed):
@@ -346,6 +350,13 @@ def _elsewhere(request: HttpRequest, error: Merged) -> HttpResponse:
     steps[steps.index(error.uid)] = error.to
     query = request.META.get("QUERY_STRING", "")
     location = quote("/".join(steps)) + (f"?{query}" if query else "")
+    return HttpResponse(status=307, headers={"Location": location}, content_type="application/json")
+
+
+def _asked_of(request: HttpRequest, error: Merged) -> HttpResponse:
+    query = request.GET.copy()
+    query["lead"] = error.to
+    location = f"{quote(request.path)}?{query.urlencode()}"
     return HttpResponse(status=307, headers={"Location": location}, content_type="application/json")
 
 

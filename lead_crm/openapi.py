@@ -20,6 +20,7 @@ from pydantic.json_schema import CoreModeRef, DefsRef, GenerateJsonSchema, JsonS
 
 from lead_crm import strict
 from lead_crm.documents import Out, Problem
+from lead_crm.errors import Merged
 from lead_crm.http import Call, Contract, endpoint, resource
 
 Schema = dict[str, Any]
@@ -161,7 +162,8 @@ def _responses(contract: Contract, path: str, method: str) -> Schema:
     failures = {
         status: {"description": REASONS[status], "content": problem} for status in _failures(contract, path, method)
     }
-    elsewhere = {"307": ELSEWHERE} if method == "GET" and path.startswith(OF_A_LEAD) else {}
+    leads_on = method == "GET" and (path.startswith(OF_A_LEAD) or Merged in contract.raises)
+    elsewhere = {"307": ELSEWHERE} if leads_on else {}
     return {str(contract.status): success} | elsewhere | {str(code): failures[code] for code in sorted(failures)}
 
 

@@ -41,14 +41,19 @@ def _state(lead: Lead) -> State:
 
 def work(tasks: Sequence[Task], assigned_to: Sequence[str]) -> Iterator[tuple[str, datetime, str]]:
     """Under which name and due time each pending task is found. One that nobody was given is its lead's owners'."""
-    owners = [f"lead:{owner}" for owner in assigned_to or [NOBODY]]
     for task in tasks:
         if task.status == "pending":
-            role = [f"role:{task.assigned_role}"] if task.assigned_role else assigned_to
-            doers = [task.assigned_to] if task.assigned_to else role
-            for who in dict.fromkeys((EVERYBODY, *doers, *owners)):
+            for who in doing(task, assigned_to):
                 for name in (who, of_kind(who, task.kind)):
                     yield name, task.due_at or NO_FOLLOW_UP, task.uid
+
+
+def doing(task: Task, assigned_to: Sequence[str]) -> list[str]:
+    """Under which names a task is found, whatever its kind."""
+    owners = [f"lead:{owner}" for owner in assigned_to or [NOBODY]]
+    role = [f"role:{task.assigned_role}"] if task.assigned_role else assigned_to
+    doers = [task.assigned_to] if task.assigned_to else role
+    return list(dict.fromkeys((EVERYBODY, *doers, *owners)))
 
 
 def of_kind(who: str, kind: str) -> str:

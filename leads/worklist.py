@@ -17,7 +17,7 @@ from lead_crm.access import NOBODY, Actor, visible
 from lead_crm.errors import NeedsServer
 from leads.documents import Task
 from leads.filters import moment
-from leads.keys import EVERYBODY, NO_FOLLOW_UP, of_kind, work
+from leads.keys import EVERYBODY, NO_FOLLOW_UP, doing, of_kind, work
 from leads.life_messages import WorkQuery
 from leads.shown import CONTACTABLE
 
@@ -52,12 +52,7 @@ class Walk:
         return [item for item in found if self._belongs(item)]
 
     def _belongs(self, item: Item) -> bool:
-        due = item.place[0]
-        return (
-            self.due.get("$gte", due) <= due <= self.due.get("$lte", due)
-            and ("$lt" not in self.due or due < self.due["$lt"])
-            and (self.after is None or item.place > self.after)
-        )
+        return _within(item.place[0], self.due) and (self.after is None or item.place > self.after)
 
     def leads(self, limit: int) -> list[Row]:
         """As the index has them, so that nobody needs to sort: those due with the last task shown, then the later."""
@@ -119,12 +114,62 @@ def _names(query: WorkQuery, actor: Actor) -> list[str]:
     return [EVERYBODY]
 
 
-def _due(query: WorkQuery, now: datetime) -> Row:
-    due: Row = {}
+def of_lead(row: Row, query: WorkQuery, *, actor: Actor, now: datetime) -> tuple[list[Item], str | None, int]:
+    """The tasks of one lead, closed ones too; the cursor of what follows, and how many there are in all."""
+    name, days = _doer(query, actor), _days(query)
+    there = query.center is None or row["center"] in query.center
+    items = [_item(task, row) for task in row["tasks"] if there and _is_asked(task, query, now)]
+    found = sorted(
+        (item for item in items if _within(item.place[0], days) and name & set(_names_of(item))),
+        key=lambda item: item.place,
+    )
+    after = _place(query.cursor) if query.cursor else None
+    left = [item for item in found if after is None or item.place > after]
+    shown = left[: query.limit]
+    return shown, cursors.encode(*shown[-1].place) if len(left) > len(shown) else None, len(found)
+
+
+def _item(task: Row, row: Row) -> Item:
+    return Item((task["due_at"] or NO_FOLLOW_UP, row["_id"], task["uid"]), task, row)
+
+
+def _is_asked(task: Row, query: WorkQuery, now: datetime) -> bool:
+    return (
+        task["status"] == query.status
+        and query.kind in (None, task["kind"])
+        and query.overdue in (None, is_overdue(task, now))
+    )
+
+
+def is_overdue(task: Row, now: datetime) -> bool:
+    return bool(task["status"] == "pending" and task["due_at"] and task["due_at"] < now)
+
+
+def _doer(query: WorkQuery, actor: Actor) -> set[str]:
+    """Who sees the lead sees all of its tasks, unless somebody's are asked for."""
+    return set(_names(query, actor)) if query.mine or query.assigned_to else {EVERYBODY}
+
+
+def _names_of(item: Item) -> list[str]:
+    return doing(Task.model_construct(**item.task), item.lead["assigned_to"])
+
+
+def _within(at: datetime, due: Row) -> bool:
+    return due.get("$gte", at) <= at <= due.get("$lte", at) and ("$lt" not in due or at < due["$lt"])
+
+
+def _days(query: WorkQuery) -> Row:
+    """Whoever asks for days means tasks that have one."""
+    due: Row = {"$lt": NO_FOLLOW_UP} if query.due_from or query.due_to else {}
     if query.due_from:
-        due |= {"$gte": moment(query.due_from, first=True), "$lt": NO_FOLLOW_UP}
+        due["$gte"] = moment(query.due_from, first=True)
     if query.due_to:
         due["$lte"] = moment(query.due_to, first=False)
+    return due
+
+
+def _due(query: WorkQuery, now: datetime) -> Row:
+    due = _days(query)
     if query.overdue:
         due["$lte"] = min(now, due.get("$lte", now))
     elif query.overdue is False:

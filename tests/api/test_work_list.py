@@ -167,3 +167,74 @@ def test_from_a_day_on_tasks_without_a_day_do_not_count(cast: Cast, uid: str) ->
     dated = task(cast.alice, uid, days=2)
     task(cast.alice, uid, days=None)
     assert seen(cast.alice, f"due_from={now().date()}") == [dated]
+
+
+def test_the_last_day_of_the_calendar_is_a_day(cast: Cast, uid: str) -> None:
+    made = task(cast.alice, uid)
+    task(cast.alice, uid, days=None)
+    for query in ("due_to=9999-12-31", "due_from=0001-01-01", f"due_to=9999-12-31&lead={uid}"):
+        assert seen(cast.alice, query) == [made], query
+
+
+class TestOfOneLead:
+    """With `lead` every filter means what it means without."""
+
+    @pytest.fixture
+    def hers(self, cast: Cast) -> str:
+        """Carol's lead with five tasks, and another with one that is never listed."""
+        uid = bare(cast.alice, assigned_to=[cast.carol.uid])
+        task(cast.alice, bare(cast.alice, assigned_to=[cast.carol.uid]), days=1)
+        for days, more in (
+            (-2, {"assigned_to": cast.bob.uid}), (-1, {}), (1, {"kind": "visit"}),
+            (2, {"assigned_to": cast.carol.uid}), (None, {}),
+        ):  # fmt: skip
+            task(cast.alice, uid, days=days, title=f"{days}", **more)
+        return uid
+
+    @pytest.mark.parametrize(("query", "titles"), [
+        ("", "-2 -1 1 2 None"), ("mine=true", "-1 1 2 None"), ("assigned_to=bob", "-2"),
+        ("assigned_to=carol", "-1 1 2 None"),
+        ("overdue=true", "-2 -1"), ("overdue=false", "1 2 None"), ("due_from=today", "1 2"), ("due_to=today", "-2 -1"),
+        ("due_from=today&due_to=tomorrow", "1"), ("kind=visit", "1"), ("center=north", "-2 -1 1 2 None"),
+        ("center=south", ""), ("mine=true&overdue=true&kind=call", "-1"), ("status=cancelled", ""),
+    ])  # fmt: skip
+    def test_filters_mean_the_same(self, cast: Cast, hers: str, query: str, titles: str) -> None:
+        today = now().date()
+        for word, real in (
+            ("today", f"{today}"), ("tomorrow", f"{today + timedelta(days=1)}"), ("=bob", f"={cast.bob.uid}"),
+            ("=carol", f"={cast.carol.uid}"),
+        ):  # fmt: skip
+            query = query.replace(word, real)
+        told = listed(cast.carol, f"{query}&lead={hers}", path=LIST)
+        assert [row["title"] for row in told["results"]] == titles.split()
+        assert (told["count"], told["count_capped"]) == (len(titles.split()), False)
+        if "status" not in query:
+            everywhere = [row for row in walked(cast.carol, f"{LIST}?{query}") if row["lead"]["uid"] == hers]
+            assert [row["title"] for row in everywhere] == titles.split()
+
+    @pytest.mark.parametrize("limit", [1, 2, 5, 6])
+    def test_pages_show_every_task_once(self, cast: Cast, hers: str, limit: int) -> None:
+        first = listed(cast.carol, f"limit={limit}&lead={hers}", path=LIST)
+        assert (len(first["results"]), first["count"]) == (min(limit, 5), 5)
+        rows = walked(cast.carol, f"{LIST}?limit={limit}&lead={hers}")
+        assert [row["title"] for row in rows] == ["-2", "-1", "1", "2", "None"]
+
+    def test_closed_ones_are_somebodys_too_and_never_overdue(self, cast: Cast, hers: str) -> None:
+        for row in walked(cast.alice, f"{LIST}?lead={hers}&overdue=true"):
+            assert cast.alice.post(f"/api/leads/{hers}/tasks/{row['uid']}/cancel/", {}).status_code == 200
+        for query, titles in (
+            ("", ["-2", "-1"]),
+            ("mine=true", ["-1"]),
+            ("overdue=true", []),
+            ("overdue=false", ["-2", "-1"]),
+        ):
+            rows = walked(cast.carol, f"{LIST}?lead={hers}&status=cancelled&{query}")
+            assert [row["title"] for row in rows] == titles
+
+    def test_a_merged_one_leads_on_to_its_winner(self, cast: Cast, hers: str) -> None:
+        other = bare(cast.alice)
+        assert cast.alice.post(f"/api/leads/{hers}/merge/", {"lead": other}).status_code == 200
+        answer = cast.alice.get(f"{LIST}?kind=visit&lead={other}")
+        assert (answer.status_code, answer.content) == (307, b"")
+        assert [row["title"] for row in cast.alice.get(answer["Location"]).json()["results"]] == ["1"]
+        assert cast.charlie.get(f"{LIST}?lead={other}").status_code == 404
