@@ -247,7 +247,7 @@ class NotesIn(In):
 
 class ActivityIn(In):
     kind: WrittenKind = "note"
-    body: Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
+    body: Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
     meta: Annotated[Fields, Field(max_length=20)] = {}
 
 

@@ -28,6 +28,14 @@ def test_people_write_six_kinds(cast: Cast, kind: str) -> None:
     assert write(cast, lead(cast.alice)["uid"], kind=kind, body="x").status_code == 201
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\n\t ", "\u00a0"], ids=["nothing", "blank", "lines", "no-break space"])
+def test_blanks_say_nothing(cast: Cast, blank: str) -> None:
+    made = lead(cast.alice)
+    for body in ({"body": blank}, {"kind": "call", "body": blank}):
+        assert {pointer for pointer, _ in codes(write(cast, made["uid"], **body))} == {"/body"}
+    assert read(cast.alice, made["uid"])["version"] == made["version"]
+
+
 @pytest.mark.parametrize("kind", ["task", "stage_change", "status_change", "assignment", "field_change", "system"])
 def test_the_other_kinds_are_written_by_what_happens(cast: Cast, kind: str) -> None:
     response = write(cast, lead(cast.alice)["uid"], kind=kind, body="x")
