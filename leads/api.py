@@ -199,7 +199,7 @@ def reopen_lead(call: Call[NoteIn, None], uid: str) -> Row:
 
 @endpoint(permission="lead.edit", body=HoldIn, returns=LeadOut, raises=(Conflict,), versioned=True, audits="change")
 def hold_lead(call: Call[HoldIn, None], uid: str) -> Row:
-    """Put an open lead on hold: it may be edited, but not moved."""
+    """Put an open lead on hold: it may be edited, but not moved. Held already, it takes another note or `until`."""
     return _written(call, service.hold(uid, call.body, **_who(call), if_match=call.if_match))
 
 

@@ -1,5 +1,6 @@
 """The life of a lead beside its stages: converted, closed, reopened, put on hold and taken up again."""
 
+from itertools import takewhile
 from typing import Any, Final
 
 from lead_crm.errors import Conflict, Fault, Invalid, Refused
@@ -102,16 +103,29 @@ def _before(lead: Lead, ask: Ask) -> Stage:
 
 
 def hold(lead: Lead, body: HoldIn, ask: Ask) -> Lead:
-    """It stays where it is and moves no more, until it is resumed."""
+    """It stays where it is and moves no more, until it is resumed.
+
+    One that is on hold already stays so; another `until` or note is taken over, as when a customer calls once more to
+    put it off further. Saying the same again changes nothing.
+    """
     living(lead)
-    if lead.status == "on_hold":
-        return lead
-    if lead.status != "open":
+    if lead.status not in ("open", "on_hold"):
         raise NotOpen
+    if lead.status == "on_hold" and _is_held_so(lead, body):
+        return lead
+    if body.until and body.until <= ask.now:
+        raise Invalid([Fault("/until", "in_the_past", "Say a time that is still to come, or leave it out.")])
     ask = ask.after(lead)
-    said = line(ask, "status_change", body.note, old="open", new="on_hold")
+    said = line(ask, "status_change", body.note, old=lead.status, new="on_hold")
     wish = body.until or lead.follow_up_wish
     return changed(lead, ask, [said], status="on_hold", follow_up_wish=wish)
+
+
+def _is_held_so(lead: Lead, body: HoldIn) -> bool:
+    """What was noted last may have left the lead for its timeline: then it counts as new."""
+    said = (one for one in reversed(lead.activities) if one.kind == "status_change")
+    notes = [one.body for one in takewhile(lambda one: one.meta["new"] == "on_hold", said) if one.body]
+    return body.until in (None, lead.follow_up_wish) and (not body.note or notes[:1] == [body.note])
 
 
 def resume(lead: Lead, note: str | None, ask: Ask) -> Lead:

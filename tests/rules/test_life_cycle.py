@@ -126,6 +126,44 @@ def test_only_open_leads_are_put_on_hold_and_only_once() -> None:
         life.hold(closed(), HoldIn(), ask(at=later(hours=6)))
 
 
+FIRST = {"note": "Holidays", "until": "2026-12-24T00:00:00Z"}
+
+
+@pytest.mark.parametrize("again", [
+    {}, FIRST, {"note": "Holidays"}, {"note": ""}, {"until": "2026-12-24T01:00:00+01:00"},
+], ids=["nothing", "all", "note", "blank", "until"])  # fmt: skip
+def test_holding_it_the_same_way_again_changes_nothing(again: dict[str, Any]) -> None:
+    lead = held(**FIRST)
+    assert life.hold(lead, HoldIn.model_validate(again), ask(at=later(hours=6))) is lead
+    assert life.hold(lead, HoldIn.model_validate(again), ask(at=later(days=90))) is lead
+
+
+@pytest.mark.parametrize(("again", "day", "note"), [
+    ({"until": "2027-01-10T00:00:00Z"}, "2027-01-10", None), ({"note": "Ill too"}, "2026-12-24", "Ill too"),
+    ({"until": "2027-01-10T00:00:00Z", "note": "Holidays"}, "2027-01-10", "Holidays"),
+], ids=["until", "note", "both"])  # fmt: skip
+def test_what_is_new_about_a_hold_is_taken_over(again: dict[str, Any], day: str, note: str | None) -> None:
+    lead = life.hold(held(**FIRST), HoldIn.model_validate(again), ask(at=later(hours=6)))
+    assert (lead.status, lead.next_follow_up_at and lead.next_follow_up_at.date().isoformat()) == ("on_hold", day)
+    said = lead.activities[-1]
+    assert (said.kind, said.body, said.meta) == ("status_change", note, {"old": "on_hold", "new": "on_hold"})
+    assert life.hold(lead, HoldIn.model_validate(again), ask(at=later(hours=7))) is lead
+
+
+def test_a_note_of_an_earlier_hold_is_new_again() -> None:
+    lead = life.resume(held(note="Holidays"), None, ask(at=later(hours=6)))
+    lead = life.hold(lead, HoldIn(), ask(at=later(hours=7)))
+    assert life.hold(lead, HoldIn(note="Holidays"), ask(at=later(hours=8))).activities[-1].body == "Holidays"
+
+
+def test_nobody_is_held_until_a_time_that_has_passed() -> None:
+    past = {"until": "2026-11-20T09:00:00Z"}
+    for lead in (CONTACTED, held(**FIRST)):
+        with pytest.raises(Invalid) as caught:
+            life.hold(lead, HoldIn.model_validate(past), ask(at=later(hours=5)))
+        assert [(fault.pointer, fault.code) for fault in caught.value.faults] == [("/until", "in_the_past")]
+
+
 def test_an_archived_lead_is_restored_first() -> None:
     lead = rules.archive(CONTACTED, ask(at=later(hours=5)))
     for attempt in (
