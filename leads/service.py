@@ -202,7 +202,9 @@ def complete_task(
         if body.next_task and body.next_task.assigned_to:
             _known([body.next_task.assigned_to], lead.center, "/next_task/assigned_to")
         automation.begin()
-        return tasks.complete(lead, task, body, ask, automation)
+        heirs = tasks.heirs(lead, task, body, ask)
+        left = heirs if rules.unknown_people(heirs, lead.center, directory.people(heirs)) else []
+        return tasks.complete(lead, task, body, ask, automation, left)
 
     return _with_moves(uid, rule, actor=actor, now=now, once=once, if_match=if_match), automation
 

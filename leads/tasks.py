@@ -1,8 +1,10 @@
 """The tasks of a lead: made, changed, completed, reopened, cancelled."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, cast
 
+from lead_crm.diff import same
 from lead_crm.documents import new_uid
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound
 from leads.automation import Automation, Draft
@@ -88,19 +90,27 @@ def edit(lead: Lead, uid: str, changes: dict[str, Any], ask: Ask) -> Lead:
     return changed(lead, ask, [said], tasks=_with(lead, task, **different))
 
 
-def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Automation | None = None) -> Lead:
-    """The fact is recorded, whatever the gate says to what follows from it."""
+def heirs(lead: Lead, uid: str, body: CompleteIn, ask: Ask) -> list[str]:
+    """Who gets the next task, where one follows for which nobody is named."""
+    wanted = body.next_task or _foreseen(_outcome(_kind_of(find(lead, uid), ask), body), ask)
+    return lead.assigned_to[:1] if wanted and not wanted.assigned_to else []
+
+
+def complete(
+    lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Automation | None = None, left: Collection[str] = (),
+) -> Lead:  # fmt: skip
+    """The fact is recorded, whatever the gate says to what follows from it. `left`: heirs who are there no more."""
     living(lead)
     task = find(lead, uid)
     ask.actor.require(f"task.complete:{task.kind}")
-    if task.status == "completed" and _says_nothing_new(task, body):
+    kind = _kind_of(task, ask)
+    if task.status == "completed" and _says_nothing_new(task, kind, body, ask):
         return lead
     if task.status != "pending":
         raise TaskClosed
     if body.next_task:
         ask.actor.require("task.edit")
     ask = ask.after(lead)
-    kind = ask.workflow.task_kinds.get(task.kind) or TaskKind(key=task.kind, label=task.title)  # it may be gone since
     outcome = _outcome(kind, body)
     values = _completion(task, kind, outcome, body, ask)
     draft = Draft(lead, ask, automation or Automation())
@@ -111,13 +121,35 @@ def complete(lead: Lead, uid: str, body: CompleteIn, ask: Ask, automation: Autom
     if outcome and outcome.move_to:
         draft.moves(outcome.move_to, outcome.label, planned=wanted is not None)
     if wanted:
-        _next(draft, wanted)
+        _next(draft, wanted, left)
     return draft.written()
 
 
-def _says_nothing_new(task: Task, body: CompleteIn) -> bool:
-    """A repetition is no matter; another outcome must not be dropped in silence."""
-    return body.outcome in (None, task.outcome) and body.notes in (None, task.notes) and not body.next_task
+def _kind_of(task: Task, ask: Ask) -> TaskKind:
+    """It may be gone since."""
+    return ask.workflow.task_kinds.get(task.kind) or TaskKind(key=task.kind, label=task.title)
+
+
+def _says_nothing_new(task: Task, kind: TaskKind, body: CompleteIn, ask: Ask) -> bool:
+    """A repetition is no matter; whatever is said otherwise must not be dropped in silence."""
+    fields, faults = _filled(task, kind, body, ask)
+    return (
+        body.outcome in (None, task.outcome)
+        and body.notes in (None, "", task.notes)
+        and body.completed_at in (None, task.completed_at)
+        and not faults
+        and same(fields, task.fields)
+        and not body.next_task
+    )
+
+
+def _filled(task: Task, kind: TaskKind, body: CompleteIn, ask: Ask) -> tuple[Fields, list[Fault]]:
+    """The fields of the task with those that the completion brings."""
+    values = ask.workflow.completions.get(kind.key)
+    if values is None:
+        return task.fields, []
+    filled, wrong = values.convert(body.fields, lead_type=None, current=task.fields)
+    return cast(Fields, filled), wrong
 
 
 def _shared(lead: Lead, fields: Fields, ask: Ask) -> dict[str, Any]:
@@ -135,10 +167,10 @@ def _foreseen(outcome: Outcome | None, ask: Ask) -> TaskIn | None:
     return TaskIn(kind=wanted.kind, due_at=due)
 
 
-def _next(draft: Draft, wanted: TaskIn) -> None:
-    """It stays with whoever holds the lead, and may itself move the lead."""
+def _next(draft: Draft, wanted: TaskIn, left: Collection[str]) -> None:
+    """It stays with whoever holds the lead, and may itself move the lead. One of somebody who has left is nobody's."""
     kind, lead = _kind(wanted.kind, draft.ask, "/next_task/kind"), draft.lead
-    holder = wanted.assigned_to or next(iter(lead.assigned_to), None)
+    holder = wanted.assigned_to or next((uid for uid in lead.assigned_to[:1] if uid not in left), None)
     draft.adds(_made(lead, wanted.model_copy(update={"assigned_to": holder}), kind, draft.ask))
     if kind.on_schedule:
         draft.moves(kind.on_schedule.move_to, f"{kind.label} scheduled")
@@ -152,12 +184,10 @@ def _outcome(kind: TaskKind, body: CompleteIn) -> Outcome | None:
 
 def _completion(task: Task, kind: TaskKind, outcome: Outcome | None, body: CompleteIn, ask: Ask) -> dict[str, Any]:
     """What completing asks for, every fault at once."""
-    faults = _outcome_faults(kind, outcome, body)
-    fields = task.fields
-    if values := ask.workflow.completions.get(kind.key):
-        filled, wrong = values.convert(body.fields, lead_type=None, current=task.fields)
-        faults += wrong or values.missing(filled, lead_type=None)
-        fields = cast(Fields, filled)
+    fields, wrong = _filled(task, kind, body, ask)
+    if not wrong and kind.key in ask.workflow.completions:
+        wrong = ask.workflow.completions[kind.key].missing(fields, lead_type=None)
+    faults = [*_outcome_faults(kind, outcome, body), *wrong]
     if body.completed_at and body.completed_at > ask.now:
         faults.append(Fault("/completed_at", "in_the_future", "A task cannot have been completed in the future."))
     if faults:
@@ -169,8 +199,10 @@ def _completion(task: Task, kind: TaskKind, outcome: Outcome | None, body: Compl
 
 
 def _outcome_faults(kind: TaskKind, outcome: Outcome | None, body: CompleteIn) -> list[Fault]:
+    known = ", ".join(one.key for one in kind.outcomes) or "none are configured"
+    if body.outcome is None and outcome is None and kind.outcome_required:
+        return [Fault("/outcome", "required", f"Say how it ended: {known}.")]
     if body.outcome is not None and outcome is None:
-        known = ", ".join(one.key for one in kind.outcomes) or "none are configured"
         return [Fault("/outcome", "not_an_option", f"{body.outcome} is not an outcome of {kind.key}: {known}.")]
     if outcome and outcome.note_required and not body.notes:
         return [Fault("/notes", "required", f"The outcome {outcome.key} needs notes.")]
@@ -185,7 +217,15 @@ def reopen(lead: Lead, uid: str, ask: Ask) -> Lead:
     ask = ask.after(lead)
     said = line(ask, "task", f"Reopened: {task.title}", task=uid, status="pending")
     values = {"status": "pending", "completed_at": None, "completed_by": None, "outcome": None}
-    return changed(lead, ask, [said], tasks=_with(lead, task, **values))
+    return changed(lead, ask, [said], tasks=_with(lead, task, **values), **_taken_back(lead, task, ask))
+
+
+def _taken_back(lead: Lead, task: Task, ask: Ask) -> dict[str, Any]:
+    """Completed again, a call counts again. When somebody was reached last stays as it was noted."""
+    kind = _kind_of(task, ask)
+    if task.status != "completed" or (kind.counts_as or kind.key) != "call":
+        return {}
+    return {"call_attempts": max(0, lead.call_attempts - 1)}
 
 
 def cancel(lead: Lead, uid: str, notes: str | None, ask: Ask) -> Lead:

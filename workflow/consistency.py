@@ -20,7 +20,7 @@ def config_faults(workflow: Workflow) -> list[Fault]:
     config = workflow.config
     return [
         *_said_twice(config), *capture_faults(config), *_retention_faults(config), *_tag_faults(config),
-        *_unit_faults(config), *_points_faults(workflow), *_archived_faults(workflow),
+        *_unit_faults(config), *_points_faults(workflow), *_archived_faults(workflow), *_outcome_faults(config),
     ]  # fmt: skip
 
 
@@ -149,6 +149,13 @@ def _archived_faults(workflow: Workflow) -> Iterator[Fault]:
         stage = workflow.stage(uid)
         if stage and stage.archived:
             yield Fault(pointer, "archived_stage", f"{stage.name} is archived: name another stage, or none.")
+
+
+def _outcome_faults(config: Config) -> Iterator[Fault]:
+    for i, kind in enumerate(config.task_kinds):
+        if kind.outcome_required and not kind.outcomes:
+            detail = f"No task of kind {kind.key} could be completed: name outcomes, or do not require one."
+            yield Fault(f"/task_kinds/{i}/outcome_required", "no_outcomes", detail)
 
 
 def led_to(workflow: Workflow, uid: str) -> list[str]:

@@ -37,6 +37,7 @@ class TaskKind(Choice):
         default=None, description="A new task of this kind moves the lead there, through the gate."
     )
     outcomes: Annotated[list[Outcome], Field(max_length=50)] = []
+    outcome_required: bool = Field(default=False, description="Completing needs an outcome, unless one is the default.")
     counts_as: Literal["call", "visit", "email", "message"] | None = Field(
         default=None, description="Completing one is such a contact; null: as its key says."
     )

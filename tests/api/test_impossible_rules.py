@@ -26,6 +26,8 @@ CONFIG: list[tuple[str, Row, str, str]] = [
     ("next task of no kind", {"task_kinds": [VISIT | {"outcomes": [
         {"key": "x", "label": "x", "next_task": {"kind": "nope"}}]}]},
      "/task_kinds/0/outcomes/0/next_task/kind", "unknown_task_kind"),
+    ("outcome of none", {"task_kinds": [VISIT | {"outcome_required": True}]}, "/task_kinds/0/outcome_required",
+     "no_outcomes"),
     ("kind that a stage needs", {"task_kinds": [VISIT]}, "/stages/stage-new/task_templates/0/kind",
      "unknown_task_kind"),
     ("points for no source", {"scoring": {"rules": [{"when": "source", "any_of": ["nope"], "points": 1}]}},

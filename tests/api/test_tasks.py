@@ -159,3 +159,28 @@ def test_a_trainer_completes_visits_only(cast: Cast) -> None:
     complete = f"/api/leads/{made['uid']}/tasks/{{}}/complete/".format
     assert cast.tom.post(complete(made["tasks"][0]["uid"]), {}).status_code == 403
     assert cast.tom.post(complete(visit["uid"]), {}).status_code == 200
+
+
+class TestTheNextTask:
+    NEXT: Any = [
+        {
+            "key": "call",
+            "label": "Call",
+            "outcomes": [{"key": "again", "label": "Again", "next_task": {"kind": "call"}}],
+        }
+    ]
+
+    @pytest.fixture
+    def bobs(self, cast: Cast) -> dict[str, Any]:
+        assert cast.root.patch("/api/config/", {"task_kinds": self.NEXT}).status_code == 200
+        return lead(cast.alice, assigned_to=[cast.bob.uid])
+
+    @pytest.mark.parametrize("body", [{"outcome": "again"}, {"next_task": {"kind": "call"}}], ids=["foreseen", "asked"])
+    @pytest.mark.parametrize("stays", [True, False], ids=["there", "gone"])
+    def test_never_goes_to_somebody_who_has_left(
+        self, cast: Cast, bobs: dict[str, Any], body: dict[str, Any], stays: bool
+    ) -> None:
+        assert cast.root.patch(f"/api/users/{cast.bob.uid}/", {"active": stays}).status_code == 200
+        after = act(cast, bobs, bobs["tasks"][0], "complete", **body).json()
+        assert after["assigned_to"] == [cast.bob.uid]
+        assert after["tasks"][-1]["assigned_to"] == (cast.bob.uid if stays else None)

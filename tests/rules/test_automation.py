@@ -71,12 +71,20 @@ def test_scheduling_a_visit_moves_the_lead() -> None:
 
 @pytest.mark.parametrize(("outcome", "stage"), [
     ("INTERESTED_ENROLL_NOW", "IV_COMPLETED"), ("INTERESTED_ENROLL_LATER", "FOLLOW_UP_PENDING"),
-    ("NOT_INTERESTED", "FOLLOW_UP_PENDING"), ("NO_SHOW", "IV_NO_SHOW"), (None, "IV_SCHEDULED"),
+    ("NOT_INTERESTED", "FOLLOW_UP_PENDING"), ("NO_SHOW", "IV_NO_SHOW"),
 ])  # fmt: skip
-def test_the_outcome_of_a_visit_moves_the_lead(outcome: str | None, stage: str) -> None:
+def test_the_outcome_of_a_visit_moves_the_lead(outcome: str, stage: str) -> None:
     story = Story().schedules("intro_visit").completes(outcome)
     assert (story.stage, story.lead.tasks[0].outcome, story.lead.version) == (stage, outcome, 3)
-    assert story.automation.moved is (outcome is not None)
+    assert story.automation.moved
+
+
+@pytest.mark.parametrize("kind", ["intro_visit", "follow_up"])
+def test_how_a_visit_or_a_follow_up_went_must_be_told(kind: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        Story().schedules(kind).completes(None)
+    assert faults(caught) == [("/outcome", "required")]
+    assert all(outcome.key in caught.value.faults[0].detail for outcome in GYM.task_kinds[kind].outcomes)
 
 
 def test_a_trainer_who_may_not_move_leads_sets_the_move_off_all_the_same() -> None:

@@ -61,6 +61,8 @@ IMPOSSIBLE: list[tuple[str, str, object, str, str]] = [
      "/config/task_kinds/1/outcomes/0/move_to", "unknown_stage"),
     ("an outcome leads to an archived stage", "/stages/4/archived", True, "/config/task_kinds/1/outcomes/3/move_to",
      "archived_stage"),
+    ("an outcome is required where there are none", "/config/task_kinds/-",
+     {"key": "x", "label": "x", "outcome_required": True}, "/config/task_kinds/3/outcome_required", "no_outcomes"),
     ("the next task is of no kind", "/config/task_kinds/2/outcomes/2/next_task/kind", "nope",
      "/config/task_kinds/2/outcomes/2/next_task/kind", "unknown_task_kind"),
     ("a planned task leads to no stage", "/config/task_kinds/1/on_schedule/move_to", "NOPE",

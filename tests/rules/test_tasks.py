@@ -142,6 +142,62 @@ def test_repeating_what_is_done_changes_nothing() -> None:
     assert tasks.cancel(gone, uid, None, ask()) is gone
 
 
+MORE_KINDS = [
+    {"key": "call", "label": "Call", "fields": [{"field_key": "line", "field_type": "text"}]},
+    {"key": "visit", "label": "Visit", "outcome_required": True, "outcomes": [{"key": "done", "label": "Done"}]},
+    {"key": "usual", "label": "Usual", "outcome_required": True,
+     "outcomes": [{"key": "done", "label": "Done", "default": True}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "same"), [
+    ({}, True), ({"fields": {"line": "busy"}}, True), ({"completed_at": "2026-11-19T10:00:00+01:00"}, True),
+    ({"notes": "Loud"}, True), ({"notes": ""}, True), ({"fields": {}}, True),
+    ({"fields": {"line": "free"}}, False), ({"fields": {"line": None}}, False), ({"fields": {"nope": 1}}, False),
+    ({"completed_at": "2026-11-19T09:00:01Z"}, False), ({"notes": "Quiet"}, False), ({"outcome": "done"}, False),
+])  # fmt: skip
+def test_a_repeated_completion_drops_nothing_in_silence(more: dict[str, Any], same: bool) -> None:
+    workflow = flow(task_kinds=MORE_KINDS)
+    lead = tasks.add(new_lead(workflow), TaskIn(kind="call"), ask(workflow))
+    uid = last(lead).uid
+    body = {"fields": {"line": "busy"}, "completed_at": "2026-11-19T09:00:00Z", "notes": "Loud"}
+    done = tasks.complete(lead, uid, CompleteIn.model_validate(body), ask(workflow, at=later(hours=2)))
+    if same:
+        assert tasks.complete(done, uid, CompleteIn.model_validate(more), ask(workflow, at=later(hours=3))) is done
+    else:
+        with pytest.raises(tasks.TaskClosed):
+            tasks.complete(done, uid, CompleteIn.model_validate(more), ask(workflow, at=later(hours=3)))
+
+
+def test_an_outcome_that_must_be_told_is_missed_unless_one_is_usual() -> None:
+    workflow = flow(task_kinds=MORE_KINDS)
+    lead = tasks.add(new_lead(workflow), TaskIn(kind="visit"), ask(workflow))
+    with pytest.raises(Invalid) as caught:
+        tasks.complete(lead, last(lead).uid, CompleteIn(), ask(workflow))
+    assert faults(caught) == [("/outcome", "required")]
+    lead = tasks.add(lead, TaskIn(kind="usual"), ask(workflow))
+    assert last(tasks.complete(lead, last(lead).uid, CompleteIn(), ask(workflow))).outcome == "done"
+
+
+def test_a_call_that_is_reopened_is_no_attempt() -> None:
+    lead, uid = with_task()
+    done = completed(lead, uid)
+    back = tasks.reopen(done, uid, ask(at=later(hours=3)))
+    assert [one.call_attempts for one in (lead, done, back, completed(back, uid))] == [0, 1, 0, 1]
+    never = done.model_copy(update={"call_attempts": 0})
+    assert tasks.reopen(never, uid, ask(at=later(hours=3))).call_attempts == 0
+
+
+@pytest.mark.parametrize("close", [
+    lambda lead, uid: tasks.cancel(lead, uid, None, ask()),
+    lambda lead, uid: completed(lead.changed(tasks=[last(lead).changed(kind="visit")]), uid, **GOOD),
+], ids=["a cancelled call", "a visit"])  # fmt: skip
+def test_what_was_no_call_takes_no_attempt_back(close: Any) -> None:
+    lead, uid = with_task()
+    closed = close(lead.model_copy(update={"call_attempts": 2}), uid)
+    assert tasks.reopen(closed, uid, ask(at=later(hours=3))).call_attempts == 2
+
+
 def test_a_reopened_task_is_pending_again_without_its_outcome() -> None:
     lead = completed(*with_task("visit"), **GOOD)
     task = last(tasks.reopen(lead, last(lead).uid, ask(at=later(hours=3))))

@@ -101,6 +101,14 @@ def test_scene_4_the_trainer_records_how_the_visit_went(gym: Gym, outcome: str, 
     assert answered["last_contacted_at"] is not None
 
 
+@pytest.mark.parametrize("kind", ["intro_visit", "follow_up"])
+def test_one_wrong_click_loses_no_child(gym: Gym, kind: str) -> None:
+    task = gym.schedules(kind)
+    refused = gym.does(f"tasks/{task['uid']}/complete", {}, 422)
+    assert [(fault["pointer"], fault["code"]) for fault in refused["errors"]] == [("/outcome", "required")]
+    assert [row["uid"] for row in walked(gym.counsellor, "/api/tasks/")] == [task["uid"]]
+
+
 def test_scene_5_a_follow_up_is_created(gym: Gym) -> None:
     task = gym.schedules("follow_up", due_at="2030-01-01T10:00:00Z")
     assert (task["automation"]["to_stage"], gym.lead["current_stage"]) == ("FOLLOW_UP_PENDING", "FOLLOW_UP_PENDING")
