@@ -3,14 +3,17 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import orjson
 from bson import ObjectId
 from django.http import HttpRequest
 
 from lead_crm.errors import Fault, Invalid
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def encode(*parts: Any) -> str:
@@ -19,7 +22,7 @@ def encode(*parts: Any) -> str:
 
 def _out(part: Any) -> Any:
     if isinstance(part, datetime):
-        return {"at": int(part.timestamp() * 1000)}
+        return {"at": (part - EPOCH) // MILLISECOND}
     if isinstance(part, ObjectId):
         return {"id": str(part)}
     return part
@@ -38,7 +41,7 @@ def decode(text: str, kinds: Sequence[type | tuple[type, ...]]) -> list[Any]:
 
 def _in(part: Any) -> Any:
     if isinstance(part, dict) and part.keys() == {"at"}:
-        return datetime.fromtimestamp(part["at"] / 1000, UTC)
+        return EPOCH + part["at"] * MILLISECOND  # a float of seconds is too coarse for years to come
     if isinstance(part, dict) and part.keys() == {"id"}:
         if not ObjectId.is_valid(part["id"]):
             raise ValueError

@@ -20,7 +20,8 @@ parts = st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1
                          inner))  # fmt: skip
 
 
-@given(st.text(), st.integers(-(2**53), 2**53), st.integers(0, 10**12))
+@given(st.text(), st.integers(-(2**53), 2**53), st.integers(0, 2 * 10**14))
+@example("", 0, 199_999_999_999_999).via("a time as late as any may be")
 def test_what_is_put_in_comes_out(text: str, number: int, milliseconds: int) -> None:
     values = [text.encode("utf-8", "replace").decode(), number, NOW + timedelta(milliseconds=milliseconds), ObjectId()]
     assert decode(encode(*values), KINDS) == values
