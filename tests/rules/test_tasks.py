@@ -142,8 +142,8 @@ def test_repeating_what_is_done_changes_nothing() -> None:
     assert tasks.cancel(gone, uid, None, ask()) is gone
 
 
-MORE_KINDS = [
-    {"key": "call", "label": "Call", "fields": [{"field_key": "line", "field_type": "text"}]},
+CALLS = [{"key": "call", "label": "Call", "fields": [{"field_key": "line", "field_type": "text"}]}]
+TOLD = [
     {"key": "visit", "label": "Visit", "outcome_required": True, "outcomes": [{"key": "done", "label": "Done"}]},
     {"key": "usual", "label": "Usual", "outcome_required": True,
      "outcomes": [{"key": "done", "label": "Done", "default": True}]},
@@ -157,7 +157,7 @@ MORE_KINDS = [
     ({"completed_at": "2026-11-19T09:00:01Z"}, False), ({"notes": "Quiet"}, False), ({"outcome": "done"}, False),
 ])  # fmt: skip
 def test_a_repeated_completion_drops_nothing_in_silence(more: dict[str, Any], same: bool) -> None:
-    workflow = flow(task_kinds=MORE_KINDS)
+    workflow = flow(task_kinds=CALLS)
     lead = tasks.add(new_lead(workflow), TaskIn(kind="call"), ask(workflow))
     uid = last(lead).uid
     body = {"fields": {"line": "busy"}, "completed_at": "2026-11-19T09:00:00Z", "notes": "Loud"}
@@ -170,7 +170,7 @@ def test_a_repeated_completion_drops_nothing_in_silence(more: dict[str, Any], sa
 
 
 def test_an_outcome_that_must_be_told_is_missed_unless_one_is_usual() -> None:
-    workflow = flow(task_kinds=MORE_KINDS)
+    workflow = flow(task_kinds=TOLD)
     lead = tasks.add(new_lead(workflow), TaskIn(kind="visit"), ask(workflow))
     with pytest.raises(Invalid) as caught:
         tasks.complete(lead, last(lead).uid, CompleteIn(), ask(workflow))
