@@ -3,10 +3,12 @@
 An action's parameters may stand under `params` or beside `action`: each action has a shape for both.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal, Union, cast
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Final, Literal, Union, cast, get_args
 
 from pydantic import (
+    MISSING,
     BeforeValidator,
     Discriminator,
     Field,
@@ -17,6 +19,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lead_crm.documents import In, Line, Out, Reason, Text, Uid
@@ -63,25 +66,67 @@ PARAMS: Final[dict[str, type[In]]] = {
     "set": SetParams, "archive": ArchiveParams, "restore": RestoreParams,
 }  # fmt: skip
 
-# For the documentation: each filter as JSON, or as the text that the query of the list takes.
-_FILTERS: Final[dict[str, Any]] = {
-    name: (
-        (dict[str, SCALARS] if name == "field" else info.rebuild_annotation()) | str | None,
-        Field(default=None, description=info.description),
-    )
-    for name, info in Filters.model_fields.items()
-}
+
+def _documented(name: str, info: FieldInfo) -> tuple[Any, Any]:
+    """As JSON, or as the text that the query of the list takes; but never null."""
+    kinds = [kind for kind in get_args(info.rebuild_annotation()) if kind is not NoneType]
+    said: Any = dict[str, SCALARS] if name == "field" else Union[tuple(kinds)]  # noqa: UP007
+    return said | str | MISSING, Field(default=MISSING, description=info.description)
+
+
+_FILTERS: Final[dict[str, Any]] = {name: _documented(name, info) for name, info in Filters.model_fields.items()}
 FilterIn: Any = create_model("FilterIn", __base__=In, __module__=__name__, **_FILTERS)
+
+ALL_LEADS: Final = PydanticCustomError(
+    "empty_filter",
+    "An empty filter would mean all leads. If you do mean them, say so by their status: open,on_hold,won,lost.",
+)
+NOTHING: Final = PydanticCustomError(
+    "empty_value", "Empty, this would leave out nothing and so mean more leads than you may think: leave it out."
+)
 
 
 def _as_in_a_query(value: object) -> object:
-    """JSON values, or the texts that a query has."""
+    """JSON values, or the texts that a query has. A list without such a filter shows all; here all would be changed."""
     if not isinstance(value, dict):
         return value
+    if not value:
+        raise ALL_LEADS
     fields = value.get("field")
     if isinstance(fields, dict):
         value = value | {"field": {key: _text(item) for key, item in fields.items()}}
-    return Filters.model_validate({key: item for key, item in value.items() if item is not None})
+    empty = list(_empty(value))
+    faults = [InitErrorDetails(type=NOTHING, loc=path, input=None) for path in empty]
+    try:
+        found = Filters.model_validate({key: item for key, item in value.items() if (key,) not in empty})
+    except ValidationError as error:
+        raise ValidationError.from_exception_data("Filters", [*faults, *_again(error)]) from None
+    if faults:
+        raise ValidationError.from_exception_data("Filters", faults)
+    return found
+
+
+def _empty(value: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Where nothing stands that could leave out a lead."""
+    for name, item in value.items():
+        if _blank(item):
+            yield (name,)
+        elif name == "field" and isinstance(item, dict):
+            yield from ((name, key) for key, text in item.items() if _blank(text))
+
+
+def _blank(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip(", ")
+    return value is None or (isinstance(value, list | dict) and not value)
+
+
+def _again(error: ValidationError) -> list[InitErrorDetails]:
+    """What was found, to be told with more."""
+    return [
+        InitErrorDetails(type=PydanticCustomError(fault["type"], fault["msg"]), loc=fault["loc"], input=None)
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
 
 
 def _text(value: object) -> object:
@@ -95,7 +140,9 @@ class Selection(In):
         default=None, description="These leads, in this order; one that is named twice counts once."
     )
     filter: Annotated[Filters, BeforeValidator(_as_in_a_query, json_schema_input_type=FilterIn)] | None = Field(
-        default=None, description="All leads that the list finds by these filters, at most 10,000, the newest first."
+        default=None,
+        description="All leads that the list finds by these filters, at most 10,000, the newest first. "
+        "Neither the filter nor a value in it may be empty.",
     )
     dry_run: bool = Field(default=False, description="Judge every lead, write nothing, and give a token.")
     token: Token | None = Field(default=None, description="Do what the dry run that gave this token has shown.")

@@ -223,18 +223,44 @@ class TestWhichLeads:
         refused = many(cast.alice, "archive", filter=filter)
         assert (refused.status_code, codes(refused)) == (422, faults)
 
+    @pytest.mark.parametrize(("filter", "faults"), [
+        ({}, {("/filter", "empty_filter")}),
+        ({"stage": []}, {("/filter/stage", "empty_value")}), ({"stage": ""}, {("/filter/stage", "empty_value")}),
+        ({"stage": None}, {("/filter/stage", "empty_value")}), ({"stage": " , "}, {("/filter/stage", "empty_value")}),
+        ({"field": {}}, {("/filter/field", "empty_value")}),
+        ({"field": {"industry": ""}, "stage": "stage-new"}, {("/filter/field/industry", "empty_value")}),
+        ({"status": "open", "assigned_to": []}, {("/filter/assigned_to", "empty_value")}),
+        ({"q": " ", "hot": None}, {("/filter/q", "empty_value"), ("/filter/hot", "empty_value")}),
+        ({"tags": [], "score_min": 500, "x": 1}, {
+            ("/filter/tags", "empty_value"), ("/filter/score_min", "less_than_equal"), ("/filter/x", "unknown_key"),
+        }),
+    ], ids=str)  # fmt: skip
+    def test_an_empty_selection_does_not_mean_all_leads(
+        self, cast: Cast, leads: list[str], filter: Row, faults: Any
+    ) -> None:
+        for more in ({}, {"dry_run": True}):
+            refused = many(cast.alice, "archive", filter=filter, **more)
+            assert (refused.status_code, codes(refused)) == (422, faults)
+        assert found(cast.alice, "") == set(leads)
+
+    def test_all_leads_are_meant_where_their_status_says_so(self, cast: Cast, leads: list[str]) -> None:
+        refused = many(cast.alice, "archive", filter={}).json()["errors"][0]["detail"]
+        assert "all leads" in refused
+        assert "open,on_hold,won,lost" in refused
+        assert done(many(cast.alice, "archive", filter={"status": "open,on_hold,won,lost"}))["done"] == len(leads)
+
     def test_too_many_are_refused_before_anything_happens(
         self, cast: Cast, leads: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("leads.bulk_orders.MOST", 2)
-        refused = many(cast.alice, "archive", filter={})
+        refused = many(cast.alice, "archive", filter={"status": "open"})
         assert codes(refused) == {("/filter", "too_many")}
         assert "2 leads" in refused.json()["errors"][0]["detail"]
         assert found(cast.alice, "") == set(leads)
 
     @pytest.mark.parametrize(("body", "faults"), [
         ({"action": "archive"}, {("", "invalid")}),
-        ({"action": "archive", "uids": ["a"], "filter": {}}, {("", "invalid")}),
+        ({"action": "archive", "uids": ["a"], "filter": {"q": "a"}}, {("", "invalid")}),
         ({"action": "archive", "uids": []}, {("/uids", "too_short")}),
         ({"action": "archive", "uids": ["a"] * 10_001}, {("/uids", "too_long")}),
         ({"action": "fly", "uids": ["a"]}, {("/action", "not_an_option")}),
