@@ -23,6 +23,12 @@ FOLLOWING: Final = {"first_name": "name", "last_name": "name", "source_detail": 
 DERIVED: Final = frozenset({"score", "score_reasons", "next_follow_up_at", "merged"})
 
 
+class WonLead(Conflict):
+    """A part of another lead is in no figure: what was sold would be lost."""
+
+    code, title = "won_lead", "A won lead does not become a part of one that is not won."
+
+
 class NotMerged(Conflict):
     code, title = "not_merged", "Nothing was merged into this lead."
 
@@ -82,6 +88,7 @@ def merge(winner: Lead, loser: Lead, body: MergeIn, ask: Ask, region: str) -> tu
     """Both as they are then. Stage, status, place, centre and people stay the winner's."""
     for lead in (winner, loser):
         _whole(lead)
+    _sold(winner, loser)
     pair = Pair(winner, loser, body.chosen(), body.chosen_fields(), ask.after(winner))
     values, left_out = _values(pair)
     values |= _joined(pair, values, region)
@@ -92,6 +99,18 @@ def _whole(lead: Lead) -> None:
     rules.remaining(lead)
     if lead.status == "archived":
         raise rules.Archived(f"{lead.uid} is archived: restore it first.")
+
+
+def _sold(winner: Lead, loser: Lead) -> None:
+    """Neither what was won, nor the reference to what came of it, is given up for a lead that has none."""
+    if _sale(loser) > _sale(winner):
+        has = "is converted" if loser.conversion else "is won"
+        detail = f"{loser.uid} {has}, and {winner.uid} is not: merge {winner.uid} into {loser.uid} instead."
+        raise WonLead(detail, winner=loser.uid, loser=winner.uid)
+
+
+def _sale(lead: Lead) -> tuple[bool, bool]:
+    return lead.status == "won" or lead.converted_at is not None, lead.conversion is not None
 
 
 def _won(pair: Pair, values: dict[str, Any], left_out: list[str], note: str | None) -> Lead:

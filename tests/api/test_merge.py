@@ -186,6 +186,28 @@ class TestRefusals:
                 assert (answer.status_code, answer.json()["code"]) == (409, code)
         assert merge(cast.alice, one, part).json()["merged_into"] == other
 
+    def test_a_sale_is_not_lost_in_a_lead_that_is_not_won(self, cast: Cast) -> None:
+        relaxed(cast.root)
+        for kind in ("won", "lost"):
+            closed = cast.root.patch(f"/api/stages/stage-{kind}/", {"kind": kind, "allowed_next_stages": []})
+            assert closed.status_code == 200, closed.content
+        one, won = two(cast.alice)
+        assert cast.alice.post(f"/api/leads/{won}/convert/", {"reference": "ENR-1"}).status_code == 200
+        on_hold, lost, only_won = (lead(cast.alice)["uid"] for _ in range(3))
+        cast.alice.post(f"/api/leads/{on_hold}/hold/", {})
+        cast.alice.post(f"/api/leads/{lost}/close/", {"reason": "No time"})
+        assert go(cast.alice, only_won, "stage-won").status_code == 200
+        before = stored(won)
+        for winner in (one, on_hold, lost, only_won):
+            refused = merge(cast.alice, winner, won)
+            assert (refused.status_code, refused.json()["code"]) == (409, "won_lead")
+            assert f"merge {winner} into {won} instead" in refused.json()["detail"]
+        assert merge(cast.alice, one, only_won).json()["code"] == "won_lead"
+        assert stored(won) == before
+        for loser in (one, on_hold, lost, only_won):
+            after = merged(cast.alice, won, loser)
+            assert (after["status"], after["conversion"]["reference"]) == ("won", "ENR-1")
+
     def test_a_winner_or_loser_that_has_changed(self, cast: Cast) -> None:
         one, other = two(cast.alice)
         note(cast.alice, one, "hello")
