@@ -59,6 +59,12 @@ class Contract:
     also: Callable[..., list[Fault]] | None
     audits: audit.Action | Callable[[Any], audit.Action] | None
     secret: bool
+    conditional: bool
+
+    @property
+    def matches(self) -> bool:
+        """Does a write accept If-Match? What is only made now has no version that anybody could have read."""
+        return self.conditional or (self.versioned and self.status != 201)
 
 
 def endpoint(
@@ -73,6 +79,7 @@ def endpoint(
     also: Callable[..., list[Fault]] | None = None,
     audits: audit.Action | Callable[[Any], audit.Action] | None = None,
     secret: bool = False,
+    conditional: bool = False,
 ) -> Callable[[Handler], Handler]:
     """State a handler's contract. Its name is the operation id, its docstring the documentation.
 
@@ -80,11 +87,23 @@ def endpoint(
     `also(body, actor, **path)`: what else is wrong with a body of which the model refuses a part.
     `audits`: who did this to which leads is noted; a function, where the query decides what it was.
     `secret`: the answer is shown once and never kept.
+    `conditional`: writes accept If-Match, but the answer is only a part of the document that has the version.
     """
 
     def state(handler: Handler) -> Handler:
         handler.contract = Contract(  # type: ignore[attr-defined]
-            handler, returns, status, body, query, permission, raises, versioned, also, audits, secret
+            handler,
+            returns,
+            status,
+            body,
+            query,
+            permission,
+            raises,
+            versioned,
+            also,
+            audits,
+            secret,
+            conditional,
         )
         return handler
 
@@ -196,7 +215,7 @@ def _query(contract: Contract, request: HttpRequest) -> BaseModel | None:
 
 def _if_match(contract: Contract, request: HttpRequest) -> int | None:
     given = request.META.get("HTTP_IF_MATCH")
-    if given is None or given.strip() == "*" or not contract.versioned:
+    if given is None or given.strip() == "*" or not (contract.versioned or contract.conditional):
         return None
     found = re.fullmatch(r'\s*(?:W/)?"([0-9]{1,15})"\s*', given)
     if not found:

@@ -105,7 +105,7 @@ def _parameters(contract: Contract, path: str, method: str) -> list[Schema]:
     ]
     if contract.query:
         found += _query(contract.query)
-    if contract.versioned and method != "GET" and contract.status != 201:
+    if contract.matches and method != "GET":
         found.append(IF_MATCH)
     if method == "POST":
         found.append(IDEMPOTENCY_KEY)
@@ -179,7 +179,7 @@ def _failures(contract: Contract, path: str, method: str) -> set[int]:
         found |= {400, 413}
     if "{" in path:
         found |= {404}
-    if contract.versioned and method != "GET" and contract.status != 201:
+    if contract.matches and method != "GET":
         found |= {412}
     return found
 

@@ -216,18 +216,26 @@ def list_tasks(call: Call[None, None], uid: str) -> Row:
     return {"results": shown.tasks(row["tasks"], call.actor)}
 
 
-@endpoint(permission="task.edit", body=TaskIn, returns=TaskMade, status=201, raises=(Conflict,), audits="change")
+@endpoint(
+    permission="task.edit", body=TaskIn, returns=TaskMade, status=201, raises=(Conflict,), audits="change",
+    conditional=True,
+)  # fmt: skip
 def create_task(call: Call[TaskIn, None], uid: str) -> Any:
-    """Add a task by hand. Its kind may move the lead; if the gate refuses, `automation` says why."""
-    task, automation = service.add_task(uid, call.body, **_who(call))
+    """Add a task by hand. Its kind may move the lead; if the gate refuses, `automation` says why.
+
+    `If-Match` is about the lead.
+    """
+    task, automation = service.add_task(uid, call.body, **_who(call), if_match=call.if_match)
     return _task(call, task) | {"automation": automation.told()}
 
 
-@endpoint(permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,), audits="change")
+@endpoint(
+    permission="task.edit", body=TaskPatch, returns=TaskOut, raises=(Conflict,), audits="change", conditional=True
+)
 def edit_task(call: Call[In, None], uid: str, task: str) -> Any:
-    """Change a pending task (merge patch)."""
+    """Change a pending task (merge patch). `If-Match` is about the lead."""
     changes = call.body.model_dump()
-    return _task(call, service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=None))
+    return _task(call, service.edit_task(uid, task, changes, actor=call.actor, now=call.now, if_match=call.if_match))
 
 
 @endpoint(
@@ -274,11 +282,15 @@ def list_activities(call: Call[None, PageQuery], uid: str) -> Row:
 
 
 @endpoint(
-    permission="lead.edit", body=ActivityIn, returns=TimelineEntry, status=201, raises=(Conflict,), audits="change"
-)
+    permission="lead.edit", body=ActivityIn, returns=TimelineEntry, status=201, raises=(Conflict,), audits="change",
+    conditional=True,
+)  # fmt: skip
 def create_activity(call: Call[ActivityIn, None], uid: str) -> Any:
-    """Write onto the timeline. A call counts as an attempt; every contact has its time noted."""
-    return service.add_activity(uid, call.body, **_who(call)) | {"lead": uid}
+    """Write onto the timeline. A call counts as an attempt; every contact has its time noted.
+
+    `If-Match` is about the lead.
+    """
+    return service.add_activity(uid, call.body, **_who(call), if_match=call.if_match) | {"lead": uid}
 
 
 @endpoint(permission="lead.view", query=PageQuery, returns=HistoryPage, audits="read")

@@ -19,11 +19,13 @@ def bulk_leads(call: Call[BulkIn, None]) -> Streamed:
     10,000.
 
     `dry_run` judges every lead and writes nothing. Its `token`, sent alone within an hour, does just what was shown:
-    only leads that passed, only if nobody has changed them since. Using it twice does nothing twice.
+    only leads that passed, only if nobody has changed them since (`If-Match` is therefore refused here). Using it twice
+    does nothing twice.
 
     The answer is sent while the work goes on; `done` and `refused` come last. If something fails on our side in
     between, the leads that are left get `not_done`; if you hang up, the rest is done all the same. After a failure
     repeat the request with the same Idempotency-Key, or the token: leads that are done know it, and are answered
     `ok` without being done again. (The key keeps no answer here: others are judged anew, and a filter is asked anew.)
     """
-    return bulk_orders.carry_out(call.body, actor=call.actor, now=call.now, once=call.once)
+    if_match = call.request.headers.get("If-Match")
+    return bulk_orders.carry_out(call.body, actor=call.actor, now=call.now, once=call.once, if_match=if_match)

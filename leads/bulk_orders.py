@@ -50,8 +50,11 @@ class Tally:
         return {"done": self.done, "refused": self.refused, "dry_run": self.dry_run, "token": self.token}
 
 
-def carry_out(body: BulkIn, *, actor: Actor, now: datetime, once: str | None) -> Streamed:
+def carry_out(body: BulkIn, *, actor: Actor, now: datetime, once: str | None, if_match: str | None) -> Streamed:
     """All that can be refused as a whole is refused here; the leads themselves wait until the answer is sent."""
+    if if_match is not None:
+        detail = "Many leads have many versions: send dry_run, and then its token, which holds for the versions it saw."
+        raise Invalid([Fault("/If-Match", "not_for_many", detail)])
     workflow = workflow_service.current()
     if body.selection.token:
         return _commit(body, body.selection.token, workflow, actor=actor, now=now)

@@ -36,7 +36,8 @@ def merge_lead(call: Call[MergeIn, None], uid: str) -> Row:
     an e-mail address or phone number that is not kept becomes a contact. What the stages required of the other lead
     is not required here. A won lead is not merged into one that is not won, nor a converted one into one that is not
     converted (409 `won_lead`): merge the other way round, and the sale stays. The other lead leaves all lists; reading
-    it leads here (307), writing to it is refused (409 `lead_merged`). `If-Match` is about this lead, `version` about the other.
+    it leads here (307), writing to it is refused (409 `lead_merged`). `If-Match` is about this lead, `version` about
+    the other.
     """
     changed = joining.merge(uid, call.body, actor=call.actor, now=call.now, once=call.once, if_match=call.if_match)
     return _told(call, changed, joining.said(changed[0], call.once))

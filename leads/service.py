@@ -165,7 +165,9 @@ def resume(
     )
 
 
-def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None) -> tuple[Task, Automation]:
+def add_task(
+    uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None = None
+) -> tuple[Task, Automation]:
     automation = Automation()
 
     def rule(lead: Lead, ask: Ask) -> Lead:
@@ -174,7 +176,7 @@ def add_task(uid: str, body: TaskIn, *, actor: Actor, now: datetime, once: str |
         automation.begin()
         return tasks.add(lead, body, ask, automation)
 
-    lead, _ = _with_moves(uid, rule, actor=actor, now=now, once=once)
+    lead, _ = _with_moves(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
     return tasks.find(lead, made(lead, once) if once else automation.added), automation
 
 
@@ -235,8 +237,13 @@ def cancel_task(
     return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
 
 
-def add_activity(uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None) -> dict[str, Any]:
-    lead, _ = change(uid, lambda lead, ask: rules.add_activity(lead, body, ask), actor=actor, now=now, once=once)
+def add_activity(
+    uid: str, body: ActivityIn, *, actor: Actor, now: datetime, once: str | None, if_match: int | None = None
+) -> dict[str, Any]:
+    def rule(lead: Lead, ask: Ask) -> Lead:
+        return rules.add_activity(lead, body, ask)
+
+    lead, _ = change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
     uid_of_line = made(lead, once) if once else lead.activities[-1].uid
     return timeline.activity(lead, uid_of_line)
 

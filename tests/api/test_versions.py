@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lead_crm import openapi
 from tests.api.steps import codes, read, ready
 from tests.cast import Cast, lead
 
@@ -29,6 +30,9 @@ WRITES = {
     "complete": writes("tasks/{task}/complete/", {}),
     "cancel": writes("tasks/{task}/cancel/", {}),
     "reopen": writes("tasks/{task}/reopen/", {}),
+    "edit a task": writes("tasks/{task}/", {"title": "Ring"}, "PATCH"),
+    "add a task": writes("tasks/", {"kind": "call"}),
+    "add to the timeline": writes("activities/", {"body": "Hello"}),
 }
 
 
@@ -45,7 +49,7 @@ def test_a_stale_writer_gets_412_with_the_fields_that_differ(cast: Cast, write: 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_whoever_has_read_the_latest_version_may_write(cast: Cast, write: Write) -> None:
     made = lead(cast.alice)
-    assert write(cast, made, '"1"').status_code in (200, 204)
+    assert write(cast, made, '"1"').status_code in (200, 201, 204)
 
 
 def test_a_stale_drag_gets_412(cast: Cast) -> None:
@@ -87,3 +91,28 @@ def test_the_etag_of_an_answer_is_that_of_the_next_reading(cast: Cast) -> None:
     made = ready(cast.alice)
     moved = cast.alice.post(f"/api/leads/{made['uid']}/transition/", {"to_stage": "stage-contacted"})
     assert moved["ETag"] == cast.alice.get(f"/api/leads/{made['uid']}/")["ETag"] == f'"{moved.json()["version"]}"'
+
+
+@pytest.mark.parametrize("name", ["edit_task", "create_task", "create_activity", "merge_lead"])
+def test_the_document_says_which_writes_take_if_match(name: str) -> None:
+    operation = next(
+        found for path in openapi.document()["paths"].values() for found in path.values()
+        if found["operationId"] == name
+    )  # fmt: skip
+    assert "If-Match" in [parameter["name"] for parameter in operation["parameters"]]
+    assert "412" in operation["responses"]
+
+
+def test_a_line_that_is_sent_again_is_not_stale_by_itself(cast: Cast) -> None:
+    at = f"/api/leads/{lead(cast.alice)['uid']}/activities/"
+    first, again = (cast.alice.post(at, {"body": "x"}, If_Match='"1"', Idempotency_Key="k") for _ in range(2))
+    assert (first.status_code, again.content) == (201, first.content)
+
+
+def test_many_leads_have_no_one_version(cast: Cast) -> None:
+    made = lead(cast.alice)
+    body = {"action": "archive", "uids": [made["uid"]]}
+    refused = cast.alice.post("/api/leads/bulk/", body, If_Match='"1"')
+    assert codes(refused) == {("/If-Match", "not_for_many")}
+    assert "dry_run" in refused.json()["errors"][0]["detail"]
+    assert read(cast.alice, made["uid"])["status"] == "open"
