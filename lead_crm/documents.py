@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
@@ -14,6 +15,9 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
 )
 from pydantic.json_schema import WithJsonSchema
@@ -107,8 +111,22 @@ def _relative_day(value: object) -> object:
     if isinstance(value, str):
         value = value.replace(" ", "+")
         if not re.fullmatch(RELATIVE, value):
-            raise ValueError("or a day relative to this one: today, today+7, today-30")
+            raise ValueError("write the day as today, today+7 or today-30")
     return value
+
+
+def _one_fault(accepted: str) -> Callable[[object, ValidatorFunctionWrapHandler], Any]:
+    """Of a time that may be written in several ways: not what each of them has against it, but what there is."""
+
+    def read(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, str | datetime):
+            try:
+                return handler(value)
+            except ValidationError:
+                pass
+        raise ValueError(f"Write {accepted}; between the years 1900 and 9000.")
+
+    return read
 
 
 def _decimal_text(value: object) -> object:
@@ -139,7 +157,9 @@ RELATIVE = r"^today([+\-][0-9]{1,4})?$"
 RelativeDay = Annotated[
     str, BeforeValidator(_relative_day), WithJsonSchema({"type": "string", "pattern": RELATIVE}), Field(max_length=10)
 ]
-When = Moment | Day | RelativeDay
+A_DAY, A_MOMENT = "a day such as 2026-11-21", "a moment such as 2026-11-21T10:00:00Z"
+MomentOrDay = Annotated[Moment | Day, WrapValidator(_one_fault(f"{A_DAY}, or {A_MOMENT}"))]
+When = Annotated[Moment | Day | RelativeDay, WrapValidator(_one_fault(f"{A_DAY}, {A_MOMENT}, or today+7"))]
 DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,6})?$"
 DecimalText = Annotated[
     str,

@@ -47,10 +47,16 @@ def _dangers(value: object, pointer: str, depth: int) -> Iterable[Fault]:
         else:
             for key, item in value.items() if isinstance(value, dict) else enumerate(value):
                 if isinstance(key, str) and (key.startswith("$") or "." in key or "\x00" in key):
-                    yield Fault(
-                        f"{pointer}/{escape(key)}", "forbidden_key", "Keys must not start with $ or contain . or NUL."
-                    )
+                    yield Fault(f"{pointer}/{escape(key)}", "forbidden_key", _forbidden(key))
                 yield from _dangers(item, f"{pointer}/{escape(key)}", depth + 1)
+
+
+def _forbidden(key: str) -> str:
+    said = "Keys must not start with $ or contain . or NUL."
+    if not key.startswith(FIELD_PREFIX):
+        return said
+    name = orjson.dumps(key.removeprefix(FIELD_PREFIX)).decode()
+    return f'{said} `field.` is for addresses: in JSON, filter by a custom field with {{"field": {{{name}: ...}}}}.'
 
 
 def needed(model: type[BaseModel]) -> bool:

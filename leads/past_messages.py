@@ -4,20 +4,20 @@ from typing import Any
 
 from pydantic import Field
 
-from lead_crm.documents import Day, In, Moment, Out
+from lead_crm.documents import In, Moment, MomentOrDay, Out
 
 
 class AsOfQuery(In):
-    at: Moment | Day | None = Field(
+    at: MomentOrDay | None = Field(
         default=None, description="A day means its end. Now where left out, and where it lies in the future."
     )
 
 
 class DiffQuery(In):
-    start: Moment | Day | None = Field(
+    start: MomentOrDay | None = Field(
         default=None, alias="from", description="A day means its beginning. The creation where left out."
     )
-    to: Moment | Day | None = Field(default=None, description="A day means its end. Now where left out.")
+    to: MomentOrDay | None = Field(default=None, description="A day means its end. Now where left out.")
 
 
 class NetChange(Out):

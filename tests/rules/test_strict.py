@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -15,7 +16,10 @@ from pydantic import BaseModel
 from lead_crm.errors import Invalid, NotJson
 from lead_crm.strict import MAX_ARRAY, MAX_DEPTH, parse, read_body, read_query
 from leads import messages
+from leads.bulk_messages import BulkIn
 from leads.messages import ActivityIn, LeadIn, LeadPatch, LeadQuery, NotesIn, TransitionIn
+from leads.past_messages import AsOfQuery, DiffQuery
+from leads.views_messages import ViewIn
 from tests.rules.making import faults
 from tests.rules.test_edit import FULL
 from tests.rules.test_stored import FIELDS
@@ -205,3 +209,35 @@ def test_query_parameters_are_read_as_strictly(query: str, expected: list[tuple[
 def test_query_parameters_of_custom_fields_are_gathered() -> None:
     query = read_query(LeadQuery, "field.budget=5&field.n_min=1&tags=a,b&limit=5")
     assert (query.field, query.tags, query.limit) == ({"budget": "5", "n_min": "1"}, ["a", "b"], 5)
+
+
+@pytest.mark.parametrize("value", ["x", "2026-13-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "today+x", ""])
+def test_a_time_that_may_be_written_in_several_ways_has_one_fault(value: str) -> None:
+    for model, name, ways in ((LeadQuery, "created_from", 3), (AsOfQuery, "at", 2), (DiffQuery, "from", 2)):
+        with pytest.raises(Invalid) as caught:
+            read_query(model, urlencode({name: value}))
+        (fault,) = caught.value.faults
+        assert (fault.pointer, fault.code) == (f"/{name}", "invalid")
+        assert [way in fault.detail for way in ("2026-11-21,", "2026-11-21T10:00:00Z", "today+7")] == [
+            True, True, ways == 3,
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["2026-11-21", "2026-11-21T10:00:00+01:00", "today", "today+7"])
+def test_each_way_of_writing_a_time_is_read(value: str) -> None:
+    assert read_query(LeadQuery, urlencode({"created_from": value})).created_from
+
+
+def test_a_time_is_no_number() -> None:
+    """Where JSON is read as a query is, too."""
+    bulk = {"action": "archive", "filter": {"created_from": 5}}
+    assert [(fault.pointer, fault.code) for fault in found(BulkIn, bulk)] == [("/filter/created_from", "invalid")]
+
+
+@pytest.mark.parametrize("model", [BulkIn, ViewIn])
+def test_a_filter_by_a_field_that_is_written_as_in_an_address_says_how_it_is_in_json(model: type[BaseModel]) -> None:
+    (fault,) = found(model, {"name": "a", "filters": {"field.industry": "x"}})
+    assert (fault.pointer, fault.code) == ("/filters/field.industry", "forbidden_key")
+    assert '{"field": {"industry": ...}}' in fault.detail
+    (fault,) = found(model, {"filters": {"a.b": "x"}})
+    assert '"field"' not in fault.detail
