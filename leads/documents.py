@@ -40,7 +40,7 @@ class Contact(Model):
 
 
 class Quantity(Model):
-    amount: DecimalText
+    amount: Annotated[DecimalText, Field(description="Not below zero.")]
     unit: Annotated[str, StringConstraints(min_length=1, max_length=20)]
 
 

@@ -137,6 +137,8 @@ def _quantity_faults(given: Quantity | dict[str, Any] | None, ask: Ask) -> list[
     if quantity and allowed.units and quantity.unit not in allowed.units:
         detail = f"{quantity.unit} is not one of: {', '.join(allowed.units)}."
         faults.append(Fault("/quantity/unit", "not_an_option", detail))
+    if quantity and quantity.amount.startswith("-"):
+        faults.append(Fault("/quantity/amount", "below_zero", "There is no quantity below zero."))
     if quantity and len(quantity.amount.partition(".")[2]) > allowed.decimals:
         detail = f"Write at most {allowed.decimals} decimals."
         faults.append(Fault("/quantity/amount", "too_many_decimals", detail))

@@ -55,6 +55,9 @@ def test_goods_are_weighed_with_three_decimals(trader: CheckedClient) -> None:
     assert refused(trader, FARMER, quantity={"amount": "1.2345", "unit": "mt"}) == {
         ("/quantity/amount", "too_many_decimals"),
     }  # fmt: skip
+    assert refused(trader, FARMER, quantity={"amount": "-5", "unit": "kg"}) == {("/quantity/amount", "below_zero")}
+    below = trader.patch(f"/api/leads/{lead['uid']}/", {"quantity": {"amount": -1, "unit": "kg"}})
+    assert codes(below) == {("/quantity/amount", "below_zero")}
     wrong = trader.patch(f"/api/leads/{lead['uid']}/", {"quantity": {"amount": "3", "unit": "bags"}})
     assert codes(wrong) == {("/quantity/unit", "not_an_option")}
     right = trader.patch(f"/api/leads/{lead['uid']}/", {"quantity": {"amount": 3, "unit": "units"}})
