@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lead_crm.access import Actor
-from lead_crm.errors import Invalid, LeadCrmError, NotFound, Refused, Stale
+from lead_crm.errors import Invalid, LeadCrmError, Merged, NotFound, Refused, Stale
 from leads import gate, many, record, rules, seats, service
 from leads.assignment import Wanted
 from leads.documents import Lead
@@ -115,10 +115,12 @@ def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> J
     """One query and the rules. `room`: for a dry run, in which nobody waits for a seat."""
     leads, workflow = many.load_many([target.uid for target in targets], actor=work.actor)
     found = Judged(targets, workflow)
+    missing = [target.uid for target in targets if target.uid not in leads]
+    elsewhere = many.merged(missing, actor=work.actor)
     for target in targets:
         before = leads.get(target.uid)
         if before is None:
-            found.verdicts[target.uid] = Verdict(target.uid, [NOT_FOUND], seen=False)
+            found.verdicts[target.uid] = _absent(target.uid, elsewhere.get(target.uid))
             continue
         try:
             against = _judge(found, target, before, work, room)
@@ -126,6 +128,10 @@ def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> J
             against = refusals(error)
         found.verdicts[target.uid] = Verdict(target.uid, against, before.version)
     return found
+
+
+def _absent(uid: str, merged: LeadCrmError | None) -> Verdict:
+    return Verdict(uid, refusals(merged) if merged else [NOT_FOUND], seen=False)
 
 
 def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room | None) -> list[Row]:
@@ -219,7 +225,9 @@ def _one(target: Target, work: Work) -> Verdict:
     except Stale:
         return Verdict(uid, [CHANGED])
     except NotFound:
-        return Verdict(uid, [NOT_FOUND], seen=False)
+        return _absent(uid, None)
+    except Merged as merged:
+        return _absent(uid, merged)
     except LeadCrmError as error:
         return Verdict(uid, refusals(error))
     return Verdict(uid)

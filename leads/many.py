@@ -1,6 +1,6 @@
 """Many leads in the database at once, as `leads.store` has one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError
 
 from lead_crm import mongo
 from lead_crm.access import Actor, visible
-from lead_crm.errors import Invalid, Unavailable
+from lead_crm.errors import Invalid, Merged, Unavailable
 from leads import store
 from leads.documents import Lead, Timeline
 from leads.store import Write
@@ -33,6 +33,32 @@ def load_many(uids: Sequence[str], *, actor: Actor) -> tuple[dict[str, Lead], Wo
     rows = list(mongo.collection("leads").find(asked, store.STORED, hint=mongo.index("identity")))
     workflow = store.workflow_at({row["type"]: row for row in rows})
     return {row["uid"]: store.model(row) for row in rows if row["type"] == "lead"}, workflow
+
+
+def merged(uids: Sequence[str], *, actor: Actor) -> dict[str, Merged]:
+    """Those of them that have become parts of others, as far as the actor sees these; a query for each step."""
+    into: dict[str, str] = {}
+    asked = set(uids)
+    while asked:
+        rows = store.parts(sorted(asked), {"uid": 1, "merged_into": 1, "_id": 0})
+        into |= {row["uid"]: row["merged_into"] for row in rows}
+        asked = {row["merged_into"] for row in rows} - into.keys()
+    ends = {uid: _end(uid, into) for uid in uids if uid in into}
+    seen = _seen(set(ends.values()), actor) if ends else set()
+    return {uid: Merged(uid, to) for uid, to in ends.items() if to in seen}
+
+
+def _end(uid: str, into: Mapping[str, str]) -> str:
+    way = [uid]
+    while (to := into.get(way[-1])) and to not in way:
+        way.append(to)
+    return way[-1]
+
+
+def _seen(uids: set[str], actor: Actor) -> set[str]:
+    where = visible(actor, "both") | {"uid": {"$in": sorted(uids)}}
+    rows = mongo.collection("leads").find(where, {"uid": 1, "_id": 0}, hint=mongo.index("identity"))
+    return {row["uid"] for row in rows}
 
 
 def replace_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:

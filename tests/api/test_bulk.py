@@ -8,6 +8,7 @@ import pytest
 from lead_crm import mongo
 from leads import bulk
 from tests.api.dealing import on_entering, shares
+from tests.api.merging import merged
 from tests.api.steps import Row, at_once, codes, fields, found, go, read, ready, relaxed, twin
 from tests.cast import Cast, lead
 from tests.contract import CheckedClient
@@ -197,6 +198,28 @@ class TestWhichLeads:
         answer = done(many(cast.alice, "archive", [theirs, "LEAD-209901-00001"]))
         assert [row["refusals"] for row in answer["results"]] == [[bulk.NOT_FOUND]] * 2
         assert read(cast.charlie, theirs)["status"] == "open"
+
+    def test_a_merged_lead_names_the_one_it_is_a_part_of(self, cast: Cast, leads: list[str]) -> None:
+        one, middle, part = leads
+        merged(cast.alice, middle, part)
+        merged(cast.alice, one, middle)
+        alone = cast.alice.post(f"/api/leads/{part}/archive/", {}).json()
+        for more in ({"dry_run": True}, {}):
+            answer = done(many(cast.alice, "tag", [part, middle, one], tags=["x"], **more))
+            refusals = [row["refusals"] for row in answer["results"]]
+            assert refusals[0] == [{key: alone[key] for key in ("code", "detail", "merged_into")}]
+            assert (refusals[0][0]["code"], refusals[1][0]["merged_into"], refusals[2]) == ("lead_merged", one, [])
+
+    def test_whoever_does_not_see_that_one_is_not_told(self, cast: Cast, leads: list[str]) -> None:
+        merged(cast.alice, *leads[:2])
+        answer = done(many(cast.charlie, "tag", leads[:2], tags=["x"]))
+        assert [row["refusals"] for row in answer["results"]] == [[bulk.NOT_FOUND]] * 2
+
+    def test_one_that_is_merged_after_the_preview_names_it_too(self, cast: Cast, leads: list[str]) -> None:
+        token = done(many(cast.alice, "archive", leads[1:], dry_run=True))["token"]
+        merged(cast.alice, *leads[:2])
+        told = verdicts(cast.alice.post("/api/leads/bulk/", {"token": token}))
+        assert told == {leads[1]: ["lead_merged"], leads[2]: []}
 
     @pytest.mark.parametrize("filter", [
         {"tags": ["tea"]}, {"tags": "tea"}, {"q": "lead", "tags": "tea"}, {"field": {"budget_min": 150}, "tags": "tea"},
