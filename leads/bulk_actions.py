@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import MISSING
+
 from lead_crm.access import Actor, Person
 from lead_crm.documents import In
 from lead_crm.errors import Fault, Invalid
@@ -33,6 +35,10 @@ def allowed(action: str, params: In, actor: Actor, workflow: Workflow) -> None:
             known = ", ".join(stage.uid for stage in workflow.living)
             detail = f"There is no stage {params.to_stage}. There are: {known}."
             faults.append(Fault("/to_stage", "unknown_stage", detail))
+    elif isinstance(params, AssignParams):
+        if params.by_rule:
+            actor.require("lead.assign")
+        faults = rules.whom(named=params.assigned_to is not MISSING, by_rule=params.by_rule)
     else:
         faults = _of_others(params, workflow)
     if faults:
@@ -58,7 +64,9 @@ def _fault(pointer: str, detail: str) -> Fault:
 def assignees(params: In) -> list[str]:
     """The people that are named."""
     given = params.assigned_to if isinstance(params, AssignParams) else None
-    return [given] if isinstance(given, str) else list(given or [])
+    if given is None or given is MISSING:
+        return []
+    return [given] if isinstance(given, str) else given
 
 
 def apply(lead: Lead, params: In, ask: Ask, action: str, people: People) -> Lead:
@@ -67,6 +75,8 @@ def apply(lead: Lead, params: In, ask: Ask, action: str, people: People) -> Lead
         case TransitionParams():
             wish = Move(params.to_stage, note=params.note, reason=params.reason, force=params.force)
             return gate.move(lead, wish, ask)
+        case AssignParams(by_rule=True):
+            return rules.deal(lead, ask)
         case AssignParams():
             named = assignees(params)
             if faults := rules.unknown_people(named, lead.center, people):

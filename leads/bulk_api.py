@@ -18,6 +18,9 @@ def bulk_leads(call: Call[BulkIn, None]) -> Streamed:
     action's parameters. What would be wrong for every lead is refused at once, as is a filter that finds more than
     10,000.
 
+    `assign` with `by_rule` gives each lead to whomever the assignment rules give it; whose turn it is is drawn when it
+    is written, so a dry run does not say who, nor whether somebody is there (`nobody_there`).
+
     `dry_run` judges every lead and writes nothing. Its `token`, sent alone within an hour, does just what was shown:
     only leads that passed, only if nobody has changed them since (`If-Match` is therefore refused here). Using it twice
     does nothing twice.

@@ -41,7 +41,10 @@ class TransitionParams(In):
 
 
 class AssignParams(In):
-    assigned_to: Uid | Assignees | None
+    assigned_to: Uid | Assignees | MISSING | None = Field(default=MISSING, description="null: to nobody.")
+    by_rule: bool = Field(
+        default=False, description="Each to whomever the assignment rules give it, turn by turn; needs lead.assign."
+    )
 
 
 class TagParams(In):

@@ -242,6 +242,13 @@ def assign(lead: Lead, assigned_to: Sequence[str], ask: Ask) -> Lead:
     return changed(lead, ask, [said], assigned_to=new)
 
 
+def whom(*, named: bool, by_rule: bool) -> list[Fault]:
+    """Somebody (or nobody) is named, or drawn."""
+    if by_rule and named:
+        return [Fault("/by_rule", "not_both", "Send assigned_to or by_rule, not both.")]
+    return [] if by_rule or named else [Fault("/assigned_to", "required", "Say who gets it, or send by_rule: true.")]
+
+
 class NoRule(Conflict):
     code, title = "no_rule", "No rule of `assignment`, and no stage, gives this lead to anybody: say who gets it."
 

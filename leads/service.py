@@ -114,10 +114,8 @@ def assign_as(
         return assign(uid, body.assigned_to, actor=actor, now=now, once=once, if_match=if_match)
 
     def rule(lead: Lead, ask: Ask) -> Lead:
-        if not body.by_rule:
-            raise Invalid([Fault("/assigned_to", "required", "Say who gets it, or send by_rule: true.")])
-        if body.assigned_to is not MISSING:
-            raise Invalid([Fault("/by_rule", "not_both", "Send assigned_to or by_rule, not both.")])
+        if faults := rules.whom(named=body.assigned_to is not MISSING, by_rule=body.by_rule):
+            raise Invalid(faults)
         return rules.deal(lead, ask)
 
     return change(uid, rule, actor=actor, now=now, once=once, if_match=if_match)
