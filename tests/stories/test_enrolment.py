@@ -89,6 +89,13 @@ def test_scene_3_an_intro_visit_is_scheduled(gym: Gym) -> None:
     assert (lead["current_stage"], lead["next_follow_up_at"]) == ("IV_SCHEDULED", task["due_at"])
 
 
+def test_the_trainer_knows_whom_they_meet_and_nothing_else_of_the_person(gym: Gym) -> None:
+    visit(gym, assigned_to=gym.cast.tom.uid)
+    seen = read(gym.cast.tom, gym.uid)
+    told = {key: value for key, value in seen["fields"].items() if value is not None}
+    assert (seen["name"], told, seen["contacts"]) == ("Mia Lopez", {"age": 5, "gender": "Girl"}, [])
+
+
 @pytest.mark.parametrize(("outcome", "stage"), [
     ("INTERESTED_ENROLL_NOW", "IV_COMPLETED"), ("INTERESTED_ENROLL_LATER", "FOLLOW_UP_PENDING"),
     ("NOT_INTERESTED", "FOLLOW_UP_PENDING"), ("NO_SHOW", "IV_NO_SHOW"),
