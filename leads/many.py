@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError
 
 from lead_crm import mongo
 from lead_crm.access import Actor, visible
-from lead_crm.errors import Invalid, Merged, Unavailable
+from lead_crm.errors import Invalid, Merged
 from leads import store
 from leads.documents import Lead, Timeline
 from leads.store import Write
@@ -76,7 +76,8 @@ def replace_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:
     except BulkWriteError as error:
         _only_doubles(error)
         refused = [writes[failed["index"]].lead for failed in error.details["writeErrors"]]
-        taken = {lead.uid: store.claimed(lead, workflow) or Unavailable() for lead in refused}
+        # Where nobody holds the value any more, another writer was first, and it is judged again.
+        taken = {lead.uid: conflict for lead in refused if (conflict := store.claimed(lead, workflow))}
         matched = error.details["nMatched"]
     if matched + len(taken) == len(writes):
         return Outcome(frozenset(), taken)

@@ -158,12 +158,15 @@ def _put_back(series: str, sequence: int) -> None:
     mongo.quick("counters").update_one({"_id": series, "drawn": sequence}, {"$inc": {"drawn": -1}})
 
 
-def claimed(lead: Lead, workflow: Workflow) -> Exception | None:
-    """Who else holds what this lead claims? Asked before a number is drawn, and when the unique index has refused."""
+def claimed(lead: Lead, workflow: Workflow, *, also: Sequence[str] = ()) -> Exception | None:
+    """Who else holds what this lead claims? Asked before a number is drawn, and when the unique index has refused.
+
+    `also`: leads that are written with it. Nobody, where whoever held it has given it up since.
+    """
     wanted = claims(lead, workflow)
     if not wanted:
         return None
-    where = {"keys.claims": {"$in": wanted}, "uid": {"$ne": lead.uid}}
+    where = {"keys.claims": {"$in": wanted}, "uid": {"$nin": [lead.uid, *also]}}
     rows = list(mongo.collection("leads").find(where, {"_id": 0}))
     taken = {claim: row for row in rows for claim in row.pop("keys")["claims"] if claim in wanted}
     if done := next((row for claim, row in taken.items() if claim.startswith("once:")), None):
@@ -185,14 +188,19 @@ def _taken(claim: str) -> Fault:
 
 
 def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | None) -> bool:
-    """Write the lead over version `read`; False when another writer was first."""
+    """Write the lead over version `read`; False when another writer was first.
+
+    Also when that one held a value that must be unique, and has just given it up.
+    """
     if spilled is not None:
         _insert_timeline(spilled)
     lead = with_marks(lead)
     try:
         written = _replaced(lead, read, workflow)
     except DuplicateKeyError:
-        raise claimed(lead, workflow) or Unavailable() from None
+        if conflict := claimed(lead, workflow):
+            raise conflict from None
+        written = False
     if spilled is not None and not written:
         withdraw(lead.uid)
     return written
@@ -228,16 +236,19 @@ def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
     """
     for spilled in filter(None, (write.spilled for write in writes)):
         _insert_timeline(spilled)
-    leads = [(with_marks(write.lead), write.read) for write in writes]
+    leads, uids = [(with_marks(write.lead), write.read) for write in writes], [write.lead.uid for write in writes]
     try:
         mongo.transaction(lambda session: _each_replaced(leads, workflow, session))
     except _Overtaken:
-        for write in writes:
-            withdraw(write.lead.uid)
-        return False
+        pass
     except DuplicateKeyError:
-        raise next(filter(None, (claimed(lead, workflow) for lead, _ in leads)), Unavailable()) from None
-    return True
+        if conflict := next(filter(None, (claimed(lead, workflow, also=uids) for lead, _ in leads)), None):
+            raise conflict from None
+    else:
+        return True
+    for uid in uids:
+        withdraw(uid)
+    return False
 
 
 class _Overtaken(Exception):
