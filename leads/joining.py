@@ -79,7 +79,7 @@ def unmerge(
         part = merging.latest(winner, body.lead)
         loser = store.part(part.uid, actor=actor)
         if loser is None:
-            raise NotFound(f"There is no lead {part.uid} that you may see.")
+            return _absent(part.uid, winner, actor)
         written = store.written(winner, part.version)
         (kept, spilled), (lost, also) = record.spill(winner), record.spill(loser)
         after, alone = merging.unmerge(kept, lost, written, body.note, Ask(actor, workflow, now, once))
@@ -89,6 +89,13 @@ def unmerge(
             return (after, workflow) if _parted(writes, workflow) else None
 
     return _until_first(attempt)
+
+
+def _absent(part: str, winner: Lead, actor: Actor) -> None:
+    """It may have been given back after the winner was read: then look again."""
+    now, _ = store.load(winner.uid, actor=actor)
+    if now.version == winner.version:
+        raise NotFound(f"There is no lead {part} that you may see.")
 
 
 def _parted(writes: list[Write], workflow: Workflow) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from lead_crm import mongo
+from leads import store
 from leads.record import FULL, FULL_CHANGES
 from tests.api.merging import merge, merged, note, stored, two, unmerge, unmerged
 from tests.api.steps import EVERY_STAGE, at_once, codes, fields, go, listed, read, relaxed, statuses, twin, uids, walked
@@ -230,6 +231,22 @@ class TestAtOnce:
         answers = at_once([lambda: unmerge(twin(cast.alice), one)] * 8)
         assert statuses(answers) == [200] + [409] * 7
         assert (stored(one)["version"], stored(other)["version"]) == (3, 3)
+
+    def test_also_where_the_other_was_first_between_two_looks(
+        self, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one, other = two(cast.alice)
+        merged(cast.alice, one, other)
+        look, others = store.part, [twin(cast.alice)]
+
+        def late(*args: Any, **how: Any) -> Any:
+            if others:
+                unmerged(others.pop(), one)
+            return look(*args, **how)
+
+        monkeypatch.setattr(store, "part", late)
+        answer = unmerge(cast.alice, one)
+        assert (answer.status_code, answer.json()["code"]) == (409, "not_merged")
 
     def test_against_changes_and_merges_of_the_winner(self, cast: Cast) -> None:
         one, other = two(cast.alice, {"tags": ["a"]}, {"tags": ["b"], "company": "Mill"})
