@@ -5,10 +5,12 @@ that changes costs nobody a turn: who comes new is next, and all others go on in
 
 Where the load decides, it is the number of open leads, counted every few seconds; each turn in between adds one. A
 count does not see leads that are still on their way, so one turn taken since the count before may be missing in it:
-the load is set right only as far as these cannot explain the difference.
+the load is set right only as far as these cannot explain the difference. Counting takes no longer than a moment:
+whoever could not be counted keeps the load that is known.
 """
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ COUNTED_FOR: Final = timedelta(seconds=5)
 ON_THEIR_WAY: Final = 3 * COUNTED_FOR  # whatever was drawn longer ago stands in the leads
 MANY: Final = 1_000  # so many open leads, and more, are the same: then it goes by turns
 PATIENCE_MS: Final = 30
+COUNTING_FOR: Final = 0.5  # seconds, for everybody together: a lead waits for it
 MOST_PEOPLE: Final = 10_000
 NEVER: Final = -(10**15)  # the last turn of somebody who has had none
 
@@ -120,13 +123,14 @@ def give_back(turn: Turn) -> None:
 def _recount(
     key: str, counted: Mapping[str, Any], among: Sequence[str], open_stages: Sequence[str], now: datetime
 ) -> None:
-    loads = [_load(uid, open_stages) for uid in among]
+    loads = _loads(among, open_stages, now)
     recently = {"$gt": [{"$ifNull": ["$counted_at", 0]}, now - ON_THEIR_WAY]}
     fresh = {"$cond": [recently, "$$one.fresh", 0]}
-    found = {"$arrayElemAt": [loads, {"$indexOfArray": [list(among), "$$one.who"]}]}
+    found = {"$arrayElemAt": [list(loads.values()), {"$indexOfArray": [list(loads), "$$one.who"]}]}
     bounded = {"$max": [found, {"$min": ["$$one.load", {"$add": [found, fresh]}]}]}
-    load = {"$cond": [{"$in": ["$$one.who", list(among)]}, bounded, "$$one.load"]}
-    set_right = {"$mergeObjects": ["$$one", {"load": load, "fresh": 0}]}
+    load = {"$cond": [{"$in": ["$$one.who", list(loads)]}, bounded, "$$one.load"]}
+    uncounted = {"$in": ["$$one.who", [uid for uid in among if uid not in loads]]}
+    set_right = {"$cond": [uncounted, "$$one", {"$mergeObjects": ["$$one", {"load": load, "fresh": 0}]}]}
     steps: list[Step] = [
         _joined(among),
         {"$set": {
@@ -137,6 +141,18 @@ def _recount(
     stale = {"_id": key, "$nor": [counted]}
     with suppress(DuplicateKeyError):  # another process has counted meanwhile
         mongo.quick("turns").update_one(stale, steps, upsert=True)
+
+
+def _loads(among: Sequence[str], open_stages: Sequence[str], now: datetime) -> dict[str, int]:
+    """Of as many of them as can be counted in time. It begins with another one each time, so nobody is always late."""
+    first, end = int(now.timestamp()) % len(among), time.monotonic() + COUNTING_FOR
+    loads = dict[str, int]()
+    for uid in (*among[first:], *among[:first]):
+        if time.monotonic() > end:
+            break
+        with suppress(ExecutionTimeout):
+            loads[uid] = _load(uid, open_stages)
+    return loads
 
 
 def _load(uid: str, open_stages: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """The documents that know whose turn it is."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_one_of_many_at_once_counts(empty: None, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(turns, "_load", load)
     at = now()
     found = at_once([lambda: loaded(1, at)[0]] * 30, workers=30)
-    assert (sorted(found), counted) == (sorted(POOL * 10), POOL)
+    assert (sorted(found), sorted(counted)) == (sorted(POOL * 10), POOL)
 
 
 def test_people_with_very_many_leads_are_served_in_turn(empty: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +127,56 @@ def test_a_count_that_takes_too_long_asks_the_index_alone(cast: Cast, monkeypatc
         assert turns._load(cast.bob.uid, ["stage-new"]) == 3
     (command,) = [one for one in taken if name(one) == "count"]
     assert max(parts(explained(command, verbosity="executionStats"), "totalDocsExamined")) == 0
+
+
+class TestCountsThatTakeTooLong:
+    """Whoever cannot be counted keeps the load that is known."""
+
+    @pytest.mark.parametrize("known", [False, True], ids=["never counted", "counted before"])
+    def test_refuse_no_lead(self, cast: Cast, monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+        dealt(cast, "least_loaded", cast.bob, cast.carol)
+        if known:
+            lead(cast.alice)
+        monkeypatch.setattr(turns, "COUNTED_FOR", timedelta(0))
+        monkeypatch.setattr(turns, "_count", too_slow)
+        for _ in range(4):
+            assert cast.alice.post("/api/leads/", CREATE).status_code == 201
+        (row,) = mongo.collection("turns").find()
+        assert [one["load"] for one in row["people"]] == ([3, 2] if known else [2, 2])
+
+    def test_of_one_keep_nobody_else_from_being_counted(self, empty: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        loads, at = {"ann": 2, "ben": 9, "cleo": 2}, now()
+
+        def load(uid: str, open_stages: Any) -> int:
+            return too_slow() if uid == slow else loads[uid]
+
+        slow = ""
+        monkeypatch.setattr(turns, "_load", load)
+        assert loaded(2, at) == ["ann", "cleo"]
+        slow, loads["cleo"] = "ben", 20
+        assert loaded(8, at + turns.ON_THEIR_WAY) == ["ann"] * 7 + ["ben"]
+
+    def test_end_in_time_and_the_next_begins_with_others(self, empty: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        counted: list[str] = []
+
+        def load(uid: str, open_stages: Any) -> int:
+            counted.append(uid)
+            return 0
+
+        monkeypatch.setattr(turns, "_load", load)
+        clock = (number / 2 for number in range(100))
+        ticking = SimpleNamespace(monotonic=lambda: next(clock) * turns.COUNTING_FOR)
+        monkeypatch.setattr(turns, "time", ticking)
+        at, waves = datetime(2026, 11, 21, 12, tzinfo=UTC), []
+        for second in (0, 7, 14):
+            loaded(1, at + timedelta(seconds=second))
+            waves.append("".join(uid[0] for uid in counted))
+            counted.clear()
+        assert waves == ["ab", "bc", "ca"]
+
+
+def too_slow(*asked: object) -> int:
+    raise ExecutionTimeout("too slow")
 
 
 class TestRoundTrips:
