@@ -39,7 +39,15 @@ class Last:
     made: Callable[[], Lead]
 
     def settled(self, lead: Lead, workflow: Workflow) -> Lead:
-        return self.dealer.settled(lead, workflow, lambda: self.made().model_copy(update={"sole": lead.sole}))
+        return self.dealer.settled(lead, workflow, lambda: self._as(lead))
+
+    def again(self, lead: Lead) -> Lead:
+        """For another try: whoever was drawn in this one gets it."""
+        self.dealer.asked()
+        return self._as(lead)
+
+    def _as(self, lead: Lead) -> Lead:
+        return self.made().model_copy(update={"sole": lead.sole})
 
 
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
@@ -84,6 +92,7 @@ def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy, last: Last) -> Enter
             if found and alone:
                 return _instead(lead, found, ask, policy)
             return Entered(_inserted(lead, ask, last), ask.workflow, found)
+        lead = last.again(lead)
     raise Conflict("Others keep sending in this e-mail address or phone number. Try again.", code="busy")
 
 

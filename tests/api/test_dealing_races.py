@@ -1,11 +1,12 @@
 """Leads that come in at the same moment are given out as fairly as one after the other."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from lead_crm import mongo
-from leads import service, store, turns
+from leads import duplicates, service, store, turns
 from tests.api.dealing import ADA, dealt, on_entering, shares
 from tests.api.steps import at_once, go, relaxed, statuses, twin
 from tests.cast import Cast, lead
@@ -83,3 +84,26 @@ def test_a_turn_that_was_taken_for_nothing_is_given_back(cast: Cast, monkeypatch
     (row,) = mongo.collection("turns").find()
     assert row["turn"] == 0
     assert go(cast.alice, uid, "stage-contacted").json()["assigned_to"] == [cast.bob.uid]
+
+
+@pytest.mark.parametrize("mode", ["round_robin", "least_loaded"])
+def test_whoever_was_drawn_gets_it_also_where_a_double_that_stood_in_its_way_is_gone(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """The double comes in after the first look, and is archived before the second."""
+    dealt(cast, mode, cast.bob, cast.carol)
+    cast.root.patch("/api/config/", {"duplicates": {"policy": "attach", "on": ["email"]}})
+    double = lead(cast.alice, email="ada@example.com", assigned_to=[cast.nora.uid])
+    look, looks = duplicates.find, iter(["not yet there", "just archived"])
+
+    def find(*args: Any) -> Any:
+        if next(looks, "") == "not yet there":
+            return []
+        cast.root.delete(f"/api/leads/{double['uid']}/")
+        return look(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "find", find)
+        came = twin(cast.alice).post("/api/leads/", ADA | {"email": "ada@example.com"})
+    assert (came.status_code, came.json()["assigned_to"]) == (201, [cast.bob.uid])
+    assert lead(cast.alice)["assigned_to"] == [cast.carol.uid]
