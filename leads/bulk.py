@@ -120,7 +120,9 @@ def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> J
     for target in targets:
         before = leads.get(target.uid)
         if before is None:
-            found.verdicts[target.uid] = _absent(target.uid, elsewhere.get(target.uid))
+            spoiled = target.uid in leads
+            why = Verdict(target.uid, [NOT_DONE], seen=False) if spoiled else None
+            found.verdicts[target.uid] = why or _absent(target.uid, elsewhere.get(target.uid))
             continue
         try:
             against = _judge(found, target, before, work, room)

@@ -1,9 +1,11 @@
 """Many leads in the database at once, as `leads.store` has one."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
@@ -16,6 +18,8 @@ from leads.store import Write
 from workflow import store as workflow_store
 from workflow.workflow import Workflow
 
+log = logging.getLogger("lead_crm.leads")
+
 DUPLICATE: Final = 11000
 
 
@@ -27,12 +31,22 @@ class Outcome:
     taken: dict[str, Exception]
 
 
-def load_many(uids: Sequence[str], *, actor: Actor) -> tuple[dict[str, Lead], Workflow]:
-    """Those of them that the actor may see, in one query as well."""
+def load_many(uids: Sequence[str], *, actor: Actor) -> tuple[dict[str, Lead | None], Workflow]:
+    """Those of them that the actor may see, in one query as well; None for one that cannot be read."""
     asked = {"$or": [visible(actor, "both") | {"uid": {"$in": list(uids)}}, workflow_store.CONFIG]}
     rows = list(mongo.collection("leads").find(asked, store.STORED, hint=mongo.index("identity")))
     workflow = store.workflow_at({row["type"]: row for row in rows})
-    return {row["uid"]: store.model(row) for row in rows if row["type"] == "lead"}, workflow
+    return {row["uid"]: _read(row) for row in rows if row["type"] == "lead"}, workflow
+
+
+def _read(row: mongo.Row) -> Lead | None:
+    """One that somebody has spoiled must not stand in the way of the others. Of its values the log tells none."""
+    try:
+        return store.model(row)
+    except ValidationError as error:
+        places = {".".join(map(str, wrong["loc"])) for wrong in error.errors(include_input=False, include_url=False)}
+        log.error("lead %s is not stored as it must be: see %s", row["uid"], ", ".join(sorted(places)))
+        return None
 
 
 def merged(uids: Sequence[str], *, actor: Actor) -> dict[str, Merged]:

@@ -100,12 +100,20 @@ def _counted(row: Row, workflow: Workflow, actor: Actor, going: Going, now: date
         rows = recounts.after(row["place"], actor, names, BATCH)
         if not rows:
             return recounts.advance(row, state="finished", finished_at=documents.now())
-        wrong = [Target(lead["uid"]) for lead in rows if _differs(lead, rules, now)]
+        wrong = [Target(lead["uid"]) for lead in rows if _perhaps_wrong(lead, rules, now)]
         written = sum(verdict.ok for part in bulk.done(bulk.batches(wrong), work) for verdict in part)
         place = {name: rows[-1][name] for name in ("center", "created_at", "_id")}
         if not recounts.advance(row, place=place, done=row["done"] + len(rows), changed=row["changed"] + written):
             return False
     return False
+
+
+def _perhaps_wrong(row: Row, rules: Scoring, now: datetime) -> bool:
+    """Also one of which that cannot be said: reading it whole finds out and logs it, and the others are counted."""
+    try:
+        return _differs(row, rules, now)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return True
 
 
 def _differs(row: Row, rules: Scoring, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from lead_crm import mongo
 from leads import bulk
 from tests.api.dealing import on_entering, shares
 from tests.api.merging import merged
-from tests.api.steps import Row, at_once, codes, fields, found, go, read, ready, relaxed, twin
+from tests.api.steps import Row, at_once, codes, fields, found, go, read, ready, relaxed, rewrite, twin
 from tests.cast import Cast, lead
 from tests.contract import CheckedClient
 
@@ -372,6 +372,12 @@ class TestManyBatches:
         told = verdicts(many(cast.alice, "tag", seven, tags=["x"]))
         assert told == {uid: [] if n < 4 else ["not_done"] for n, uid in enumerate(seven)}
         assert found(cast.alice, "tags=x") >= set(seven[:4])
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_one_that_cannot_be_read_stops_no_other(self, cast: Cast, seven: list[str], dry_run: bool) -> None:
+        rewrite(seven[2], priority={"a": 1})
+        told = verdicts(many(cast.alice, "tag", seven, tags=["x"], dry_run=dry_run))
+        assert told == {uid: ["not_done"] if uid == seven[2] else [] for uid in seven}
 
     def test_what_fails_before_the_first_verdict_is_an_ordinary_problem(
         self, cast: Cast, seven: list[str], monkeypatch: pytest.MonkeyPatch

@@ -207,6 +207,20 @@ class TestRecount:
         assert (archived["version"], archived["activities"][-1]["kind"]) == (2, "status_change")
         assert read(cast.alice, leads[1])["score"] == 50
 
+    @pytest.mark.parametrize(
+        "spoiled", [{"priority": {"a": "secret"}}, {"tags": 3}, {"score": "secret"}], ids=["priority", "tags", "score"]
+    )
+    def test_one_that_cannot_be_read_is_logged_and_keeps_no_other_from_being_counted(
+        self, cast: Cast, leads: list[str], caplog: pytest.LogCaptureFixture, spoiled: Row
+    ) -> None:
+        rewrite(leads[1], **spoiled)
+        configured(cast, PLAIN)
+        assert work() == "3 of 3 scores, 1 changed"
+        assert read(cast.alice, leads[0])["score"] == 70
+        said = [entry.getMessage() for entry in caplog.records if entry.name == "lead_crm.leads"]
+        assert [leads[1] in one and next(iter(spoiled)) in one for one in said] == [True]
+        assert "secret" not in caplog.text
+
     def test_all_centres_are_counted_batch_by_batch(
         self, cast: Cast, leads: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
