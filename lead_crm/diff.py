@@ -8,7 +8,7 @@ not follow from what has come and gone, it is a difference of its own, of `/task
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lead_crm.errors import escape
+from lead_crm.errors import escape, unescape
 
 Difference = dict[str, Any]
 
@@ -59,7 +59,7 @@ def _of_tasks(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
 def undo(document: dict[str, Any], changes: Iterable[Difference]) -> None:
     """Turn `document` into what it was before `changes`."""
     for change in changes:
-        path = [part.replace("~1", "/").replace("~0", "~") for part in change["pointer"][1:].split("/")]
+        path = [unescape(step) for step in change["pointer"][1:].split("/")]
         if path[0] == "fields":
             _put_field(document["fields"], path[1], change["old"])
         elif path == ["tasks"]:

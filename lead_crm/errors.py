@@ -6,8 +6,13 @@ from typing import Any
 
 
 def escape(part: object) -> str:
-    """One step of a JSON pointer."""
-    return str(part).replace("~", "~0").replace("/", "~1")
+    """One step of a JSON pointer, fit to be written as UTF-8 whatever the client sent."""
+    text = str(part).encode("utf-8", "backslashreplace").decode()
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(step: str) -> str:
+    return step.replace("~1", "/").replace("~0", "~")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def unmerge(
         part = merging.latest(winner, body.lead)
         loser = store.part(part.uid, actor=actor)
         if loser is None:
-            return _absent(part.uid, winner, actor)
+            _not_given_back_meanwhile(part.uid, winner, actor)
+            return None
         written = store.written(winner, part.version)
         (kept, spilled), (lost, also) = record.spill(winner), record.spill(loser)
         after, alone = merging.unmerge(kept, lost, written, body.note, Ask(actor, workflow, now, once))
@@ -91,8 +92,8 @@ def unmerge(
     return _until_first(attempt)
 
 
-def _absent(part: str, winner: Lead, actor: Actor) -> None:
-    """It may have been given back after the winner was read: then look again."""
+def _not_given_back_meanwhile(part: str, winner: Lead, actor: Actor) -> None:
+    """Whoever finds it as it was read may not see the part."""
     now, _ = store.load(winner.uid, actor=actor)
     if now.version == winner.version:
         raise NotFound(f"There is no lead {part} that you may see.")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lead_crm.contact import same_email, same_phone
 from lead_crm.diff import same
-from lead_crm.errors import Conflict, Fault, Invalid, escape
+from lead_crm.errors import Conflict, Fault, Invalid, escape, unescape
 from leads import events, record, rules, tasks
 from leads.documents import ChangeSet, Contact, Fields, Lead, MergedLead, Task
 from leads.merging_messages import CHOSEN, MergeIn, Side
@@ -203,7 +203,7 @@ def _fields(pair: Pair, lead_type: str | None) -> tuple[Fields, list[str], list[
 
 
 def _key(fault: Fault) -> str:
-    return fault.pointer.split("/")[2].replace("~1", "/").replace("~0", "~")
+    return unescape(fault.pointer.split("/")[2])
 
 
 def _joined(pair: Pair, values: dict[str, Any], region: str) -> dict[str, Any]:
@@ -334,18 +334,14 @@ def _going_back(winner: Lead, written: ChangeSet) -> tuple[dict[str, Any], list[
         name, _, key = pointer[1:].partition("/")
         if name in DERIVED or name == "tasks":
             continue
-        is_now = now["fields"].get(_plain(key)) if key else now[name]
+        is_now = now["fields"].get(unescape(key)) if key else now[name]
         if not same(is_now, new):
             kept.append(pointer)
         if key:
-            _put_back(values["fields"], _plain(key), old if same(is_now, new) else is_now)
+            _put_back(values["fields"], unescape(key), old if same(is_now, new) else is_now)
         else:
             values[name] = old if same(is_now, new) else _without(name, old, new, is_now)
     return values, kept
-
-
-def _plain(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
 
 
 def _put_back(fields: dict[str, Any], key: str, value: Any) -> None:

@@ -25,7 +25,7 @@ from pydantic_core import SchemaError
 
 from lead_crm import contact
 from lead_crm.documents import MAX_INT, Money, day
-from lead_crm.errors import Fault, Invalid
+from lead_crm.errors import Fault, Invalid, escape
 
 if TYPE_CHECKING:
     from workflow.fields import FieldDefinition
@@ -209,12 +209,6 @@ UrlValue = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "u
 MoneyValue = Annotated[Money, AfterValidator(Money.model_dump)]
 JsonValue = Annotated[Any, AfterValidator(_json_value)]
 AskedBoolean = Annotated[bool, BeforeValidator(_boolean)]
-
-
-def escape(part: object) -> str:
-    """One part of a JSON pointer, fit to be written as UTF-8 whatever the client sent."""
-    text = str(part).encode("utf-8", "backslashreplace").decode()
-    return text.replace("~", "~0").replace("/", "~1")
 
 
 def converted(adapter: TypeAdapter[Any], value: object, pointer: str) -> tuple[Any, list[Fault]]:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lead_crm.diff import differences, undo
+from lead_crm.errors import escape, unescape
 
 values = st.none() | st.integers(-2, 2) | st.text("a/~", max_size=2) | st.lists(st.integers(0, 1), max_size=2)
 tasks = st.lists(st.fixed_dictionaries({"uid": st.sampled_from("abc"), "title": values, "due_at": values}),
@@ -50,3 +51,9 @@ def test_nothing_differs_from_itself(document: dict[str, Any]) -> None:
 ])  # fmt: skip
 def test_a_difference_points_at_what_differs(old: Any, new: Any, pointers: list[str]) -> None:
     assert [difference["pointer"] for difference in differences(old, new)] == pointers
+
+
+@given(st.text("a/~01", max_size=6))
+def test_a_step_of_a_pointer_comes_back_and_hides_no_other_step(step: str) -> None:
+    assert unescape(escape(step)) == step
+    assert "/" not in escape(step)
