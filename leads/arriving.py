@@ -9,7 +9,7 @@ from functools import partial
 from lead_crm import directory, documents
 from lead_crm.access import Actor, public, system
 from lead_crm.errors import Conflict, Fault, Merged
-from leads import capture, duplicates, rules, service, store
+from leads import again, capture, duplicates, rules, service, store
 from leads.capture import Answers, EnquiryIn
 from leads.dealing import Dealer
 from leads.documents import Lead
@@ -86,7 +86,7 @@ def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy, last: Last) -> Enter
     alone = policy in ("reject", "attach")
     if alone:
         lead = lead.model_copy(update={"sole": list(duplicates.marks(lead, ask.workflow))})
-    for _ in range(service.ATTEMPTS):
+    for _ in again.attempts():
         found = [] if policy == "create" else duplicates.find(lead, ask.workflow)
         with suppress(store.Doubled, rules.Archived, rules.Erased):
             if found and alone:

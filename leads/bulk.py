@@ -6,8 +6,6 @@ comes again after a crash, or at the same moment, finds it and does nothing twic
 """
 
 import hashlib
-import random
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from typing import Any, Final
 
 from lead_crm.access import Actor
 from lead_crm.errors import Invalid, LeadCrmError, Merged, NotFound, Refused, Stale
-from leads import gate, many, record, rules, seats, service
+from leads import again, gate, many, record, rules, seats, service
 from leads.assignment import Wanted
 from leads.documents import Lead
 from leads.many import Outcome
@@ -26,7 +24,6 @@ from workflow.documents import Stage
 from workflow.workflow import Workflow
 
 BATCH: Final = 200
-ATTEMPTS: Final = 100
 
 Row = dict[str, Any]
 
@@ -39,7 +36,7 @@ NOT_DONE: Final[Row] = {
     "detail": "Something went wrong on our side. Repeat the request: with the same Idempotency-Key or token, no lead "
     "is done twice.",
 }
-BUSY: Final[Row] = {"code": "busy", "detail": "Others keep changing this lead at this moment. Try again."}
+BUSY: Final[Row] = {"code": "busy", "detail": again.busy().detail}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +197,12 @@ def _settled(found: Judged, written: Future[Outcome], work: Work) -> list[Verdic
     """Again for those where another writer was first; one by one where others must not come in between."""
     targets = {target.uid: target for target in found.targets}
     part, outcome = found, written.result()
-    for attempt in range(ATTEMPTS):
+    for _ in again.attempts():
         for uid, error in outcome.taken.items():
             found.verdicts[uid] = Verdict(uid, _taken(error))
         found.verdicts |= {target.uid: _one(target, work) for target in part.singly}
         if not outcome.lost:
             return found.in_order()
-        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
         part = judged([targets[uid] for uid in sorted(outcome.lost)], work)
         found.verdicts |= part.verdicts
         outcome = many.replace_many(part.writes, part.workflow)

@@ -1,7 +1,5 @@
 """Leads merged and unmerged: both documents change together, or neither."""
 
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,7 +8,7 @@ from django.conf import settings
 from lead_crm.access import Actor
 from lead_crm.documents import now as present
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound, Stale
-from leads import merging, record, service, store, timeline
+from leads import again, merging, record, service, store, timeline
 from leads.documents import Lead
 from leads.keys import SOLE
 from leads.merging_messages import MergeIn, UnmergeIn
@@ -133,8 +131,7 @@ def _done(lead: Lead, once: str | None) -> bool:
 
 def _until_first(attempt: Attempt) -> Changed:
     """Again, when another writer was first."""
-    for number in range(service.ATTEMPTS):
+    for _ in again.attempts():
         if changed := attempt():
             return changed
-        time.sleep(random.uniform(0, 0.002 * min(number, 10)))  # noqa: S311 - only to let others pass
-    raise Conflict("Others keep changing these leads at this moment. Try again.", code="busy")
+    raise again.busy("these leads")

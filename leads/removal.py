@@ -1,16 +1,12 @@
 """A lead taken out of the database for good, as if it had never been there. Its uid is not used again."""
 
-import random
-import time
 from datetime import datetime, timedelta
 from typing import Final
 
 from lead_crm import idempotency
 from lead_crm.access import Actor
-from lead_crm.errors import Conflict
-from leads import service, store
+from leads import again, service, store
 
-ATTEMPTS: Final = 100
 # A request that read the lead before it was removed, and has not ended by then, has died.
 OVER_AFTER: Final = timedelta(minutes=10)
 
@@ -18,15 +14,14 @@ OVER_AFTER: Final = timedelta(minutes=10)
 def remove(uid: str, *, actor: Actor, now: datetime, if_match: int | None) -> None:
     """The lead and what was merged into it, their timelines and the answers that showed them; in whatever state."""
     actor.require("lead.delete")
-    for attempt in range(ATTEMPTS):
+    for _ in again.attempts():
         lead, _ = store.load(uid, actor=actor)
         service.unchanged(lead, if_match)
         if store.remove(lead, at=now):
             for gone in (uid, *(name for part in lead.merged for name in part.names())):
                 idempotency.forget_about(gone)
             return
-        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
-    raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
+    raise again.busy()
 
 
 def sweep(*, now: datetime) -> int:

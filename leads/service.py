@@ -1,13 +1,11 @@
 """What can be done with leads: load, rule, replace, return; again when another writer was first."""
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from pydantic import MISSING
 
@@ -15,7 +13,7 @@ from lead_crm import directory, documents, mongo
 from lead_crm.access import Actor, system
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Stale
-from leads import gate, life, placing, record, rules, seats, store, tasks, timeline
+from leads import again, gate, life, placing, record, rules, seats, store, tasks, timeline
 from leads.automation import Automation
 from leads.dealing import Dealer
 from leads.documents import Lead, Task
@@ -34,8 +32,6 @@ from workflow import rules as workflow_rules
 from workflow import service as workflow_service
 from workflow.documents import Stage
 from workflow.workflow import Workflow
-
-ATTEMPTS: Final = 100
 
 Rule = Callable[[Lead, Ask], Lead]
 Changed = tuple[Lead, Workflow]
@@ -270,7 +266,7 @@ def change(
 ) -> Changed:
     """The one way to change a lead: one read, one rule, one write over the version that was read."""
     with Dealer(now) as dealer:
-        for attempt in range(ATTEMPTS):
+        for _ in again.attempts():
             before, workflow = load() if load else store.load(uid, actor=actor)
             if once and any(done.once == once for done in before.done):
                 return before, workflow
@@ -289,8 +285,7 @@ def change(
                 if seated and store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
                     dealer.spent()
                     return after, workflow
-            time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
-    raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
+    raise again.busy()
 
 
 def unchanged(lead: Lead, if_match: int | None) -> None:

@@ -1,7 +1,5 @@
 """Everything about one person: handed out, or taken away for good."""
 
-import random
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -10,8 +8,7 @@ from django.conf import settings
 
 from lead_crm import idempotency, mongo
 from lead_crm.access import Actor, visible
-from lead_crm.errors import Conflict
-from leads import erasing, events, keys, previews, record, service, timeline
+from leads import again, erasing, events, keys, previews, record, service, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -20,7 +17,6 @@ from leads.service import Changed
 from management import audit_log
 from workflow.workflow import Workflow
 
-ATTEMPTS: Final = 100
 MOST_ACCESSES: Final = 10_000
 MOST_RELATED: Final = 1_000
 
@@ -80,7 +76,7 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
     between, the lead is just not erased yet, and whoever comes again finishes. Who changes the lead meanwhile makes it
     begin anew.
     """
-    for attempt in range(ATTEMPTS):
+    for _ in again.attempts():
         before, workflow = lead_store.load(uid, actor=actor)
         after = before if before.erased_at else _erased(before, reason, Ask(actor, workflow, now), if_match)
         if after:
@@ -88,8 +84,7 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
                 idempotency.forget_about(about)
                 previews.forget_about(about)
             return after, workflow
-        time.sleep(random.uniform(0, 0.002 * min(attempt, 10)))  # noqa: S311 - only to let others pass
-    raise Conflict("Others keep changing this lead at this moment. Try again.", code="busy")
+    raise again.busy()
 
 
 def _erased(before: Lead, reason: str, ask: Ask, if_match: int | None) -> Lead | None:

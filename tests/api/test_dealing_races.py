@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lead_crm import mongo
-from leads import duplicates, service, store, turns
+from leads import again, duplicates, store, turns
 from tests.api.dealing import ADA, dealt, on_entering, shares
 from tests.api.steps import at_once, go, relaxed, statuses, twin
 from tests.cast import Cast, lead
@@ -79,7 +79,7 @@ def test_a_turn_that_was_taken_for_nothing_is_given_back(cast: Cast, monkeypatch
     uid = lead(cast.alice)["uid"]
     with monkeypatch.context() as patch:
         patch.setattr(store, "replace", lambda *args, **how: False)
-        patch.setattr(service, "ATTEMPTS", 3)
+        patch.setattr(again, "ATTEMPTS", 3)
         assert go(cast.alice, uid, "stage-contacted").json()["code"] == "busy"
     (row,) = mongo.collection("turns").find()
     assert row["turn"] == 0
