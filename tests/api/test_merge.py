@@ -317,12 +317,12 @@ class TestDying:
         assert first.content == again.content
         assert again["Idempotency-Replayed"] == "true"
 
-    def test_merging_old_leads_with_a_key_claims_it_once(self, cast: Cast) -> None:
-        """The first POST a lead remembers is claimed; only the winner remembers this one."""
+    def test_merging_old_leads_with_a_key_claims_nothing(self, cast: Cast) -> None:
+        """Only the POST that made a lead is."""
         one, other = two(cast.alice)
         assert stored(one)["done"] == stored(other)["done"] == []
         assert merge(cast.alice, one, other, Idempotency_Key="k").status_code == 200
-        assert [len(stored(uid)["keys"].get("claims", ())) for uid in (one, other)] == [1, 0]
+        assert [len(stored(uid)["keys"].get("claims", ())) for uid in (one, other)] == [0, 0]
 
 
 def test_leads_merge_again_after_they_were_parted(cast: Cast) -> None:
