@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from lead_crm import idempotency
 from lead_crm.access import Actor
 from leads import again, service, store
+from leads.forgetting import forget
 
 # A request that read the lead before it was removed, and has not ended by then, has died.
 OVER_AFTER: Final = timedelta(minutes=10)
@@ -19,15 +19,15 @@ def remove(uid: str, *, actor: Actor, now: datetime, if_match: int | None) -> No
         service.unchanged(lead, if_match)
         if store.remove(lead, at=now):
             for gone in (uid, *(name for part in lead.merged for name in part.names())):
-                idempotency.forget_about(gone)
+                forget(gone)
             return
     raise again.busy()
 
 
 def sweep(*, now: datetime) -> int:
-    """What requests have left that were under way when their lead was removed: spilled entries, kept answers."""
+    """What requests have left that were under way when their lead was removed: spilled entries, answers, previews."""
     uids = store.removed(now - OVER_AFTER)
     for uid in uids:
-        idempotency.forget_about(uid)
+        forget(uid)
         store.forget_removed(uid)
     return len(uids)

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from lead_crm import idempotency, mongo
+from lead_crm import mongo
 from lead_crm.access import Actor, visible
-from leads import again, erasing, events, keys, previews, record, service, timeline
+from leads import again, erasing, events, forgetting, keys, record, service, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -81,8 +81,7 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
         after = before if before.erased_at else _erased(before, reason, Ask(actor, workflow, now), if_match)
         if after:
             for about in (uid, *_names_of_parts(after)):
-                idempotency.forget_about(about)
-                previews.forget_about(about)
+                forgetting.forget(about)
             return after, workflow
     raise again.busy()
 

@@ -166,6 +166,22 @@ class TestRemoving:
         assert cards(cast.root, "stage-contacted") == [second]
 
 
+def test_previews_that_named_its_tasks_name_them_no_more(cast: Cast, uid: str) -> None:
+    """Neither one from before, nor one that somebody makes at the moment when it is removed."""
+    task = {"kind": "call", "title": MARK, "required": True}
+    assert cast.root.post(f"/api/leads/{uid}/tasks/", task).status_code == 201
+    wish = {"action": "transition", "uids": [uid], "to_stage": "stage-contacted", "dry_run": True}
+    assert MARK in cast.root.post("/api/leads/bulk/", wish).content.decode()
+    late = list(mongo.collection("previews").find({"rows.uid": uid}))
+    assert MARK in str(late)
+    assert remove(cast.root, uid).status_code == 204
+    assert MARK not in str(list(mongo.collection("previews").find()))
+    mongo.collection("previews").insert_many([row | {"_id": "late"} for row in late])
+    mongo.collection("removed").update_one({"_id": uid}, {"$set": {"at": now() - removal.OVER_AFTER * 2}})
+    sweep()
+    assert MARK not in str(list(mongo.collection("previews").find()))
+
+
 class TestMergedLeads:
     @pytest.fixture
     def parts(self, cast: Cast, uid: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lead_crm import audit, mongo
+from lead_crm import audit, idempotency, mongo
 from lead_crm.access import system
 from lead_crm.documents import now
 from leads import erasing, record, rules, service
@@ -283,7 +283,7 @@ def test_who_comes_again_after_a_crash_at_the_end_finishes(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(privacy.idempotency, "forget_about", killed)
+        patched.setattr(idempotency, "forget_about", killed)
         with pytest.raises(Killed):
             privacy.erase(known, "Asked", actor=system([NORTH]), now=now())
     assert left() == {"idempotency"}
