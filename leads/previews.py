@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lead_crm import mongo
-from lead_crm.access import Actor
+from lead_crm.access import Actor, rights
 from lead_crm.errors import NotFound
 from leads.bulk import Verdict
 
@@ -48,15 +48,15 @@ def add(token: str, number: int, verdicts: Sequence[Verdict], *, now: datetime) 
 def finish(token: str, asked: Asked, *, parts: int, actor: Actor, now: datetime) -> None:
     """Only now there is a preview."""
     entry = {
-        "_id": token, "actor": actor.uid, "action": asked.action, "params": asked.params, "uids": asked.uids,
+        "_id": token, "actor": rights(actor), "action": asked.action, "params": asked.params, "uids": asked.uids,
         "filter": asked.filter, "parts": parts, "valid_until": now + KEPT_FOR, "expires_at": now + KEPT_FOR + GRACE,
     }  # fmt: skip
     mongo.collection("previews").insert_one(entry)
 
 
 def find(token: str, *, actor: Actor, now: datetime) -> tuple[Asked, int]:
-    """What was asked, and in how many parts it was answered."""
-    row = mongo.collection("previews").find_one({"_id": token, "actor": actor.uid, "valid_until": {"$gt": now}})
+    """What was asked, and in how many parts it was answered: of who still sees and may what they did then."""
+    row = mongo.collection("previews").find_one({"_id": token, "actor": rights(actor), "valid_until": {"$gt": now}})
     if row is None:
         raise NotFound("There is no preview of yours with this token. They are kept for an hour: preview it again.")
     return Asked(row["action"], row["params"], row["uids"], row["filter"]), row["parts"]

@@ -10,7 +10,7 @@ from lead_crm.documents import now
 from leads import bulk
 from tests.api.steps import Row, at_once, codes, found, go, read, ready, twin
 from tests.api.test_bulk import done, many, role, verdicts
-from tests.cast import Cast, lead
+from tests.cast import SOUTH, Cast, lead
 from tests.contract import CheckedClient
 
 HERE = "stage-contacted"
@@ -136,7 +136,16 @@ def test_a_right_that_was_withdrawn_since_is_missing(cast: Cast, leads: list[str
     bulky = role(cast, "bulky", ["lead.view", "lead.archive", "lead.bulk"])
     token = done(many(bulky, "archive", leads, dry_run=True))["token"]
     cast.root.patch("/api/config/", {"roles": [{"key": "bulky", "label": "x", "permissions": ["lead.bulk"]}]})
-    assert commit(bulky, token).status_code == 403
+    assert commit(bulky, token).status_code == 404
+
+
+def test_who_works_elsewhere_by_now_learns_nothing_from_an_old_one(cast: Cast, leads: list[str]) -> None:
+    token = previewed(cast, leads)["token"]
+    moved = cast.root.patch(f"/api/users/{cast.alice.uid}/", {"centers": [SOUTH]})
+    assert moved.status_code == 200, moved.content
+    refused = commit(cast.alice, token)
+    assert refused.status_code == 404
+    assert not [uid for uid in leads if uid in refused.content.decode()]
 
 
 def test_a_dry_run_that_was_not_finished_has_no_token(
