@@ -200,6 +200,9 @@ class Lead(Attributes, Document):
     merged_at: datetime | None = None
     spilled: Spilled = Spilled()
     done: list[Done] = []
+    touched_at: datetime | None = Field(
+        default=None, exclude_if=operator.not_, description="Before the CRM kept its own books in it; null: updated_at."
+    )
     sole: list[str] = Field(default=[], description="Marks that it came in with where no duplicates were wanted.")
 
 

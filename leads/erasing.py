@@ -24,7 +24,7 @@ def erased(lead: Lead, reason: str, ask: Ask) -> Lead:
         "score_reasons": [ScoreReason(points=lead.score, reason="counted before the person was erased")],
         "closed_reason": personal.reason(lead.closed_reason, workflow),
         "status": "archived", "archived_at": lead.archived_at or ask.now, "erased_at": ask.now,
-        "version": lead.version + 1, "updated_at": ask.now, "updated_by": ask.actor.uid,
+        "version": lead.version + 1, "updated_at": ask.now, "updated_by": ask.actor.uid, "touched_at": None,
         "workflow_version": workflow.version,
     })  # fmt: skip
 

@@ -26,7 +26,7 @@ REMEMBERED_FOR: Final = timedelta(hours=24)
 # Not compared: these say that and when something changed, or only ever grow.
 UNCOMPARED: Final = frozenset({
     "version", "updated_at", "updated_by", "workflow_version", "activities", "history", "changes", "spilled", "done",
-    "due", "sole",
+    "due", "sole", "touched_at",
 })  # fmt: skip
 COMPARED: Final = frozenset(Lead.model_fields) - UNCOMPARED
 
@@ -79,17 +79,19 @@ def begun(lead: Lead, ask: Ask) -> Lead:
 
 def changed(
     lead: Lead, ask: Ask, lines: Iterable[Activity], *, made: str | None = None, tells: Iterable[Event] = (),
-    **values: Any,
+    at_rest: bool = False, **values: Any,
 ) -> Lead:  # fmt: skip
     """The lead after a change, with all that records it. The caller has checked the rules.
 
-    `tells`: events that do not follow from the values.
+    `tells`: events that do not follow from the values. `at_rest`: the CRM keeps its own books; nobody did anything with
+    the lead.
     """
     after = derived(vars(lead) | values, ask)
     after |= {
         "version": lead.version + 1,
         "updated_at": ask.now,
         "updated_by": ask.actor.uid,
+        "touched_at": (lead.touched_at or lead.updated_at) if at_rest else None,
         "workflow_version": ask.workflow.version,
         "activities": [*after["activities"], *lines],
     }

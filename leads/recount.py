@@ -127,4 +127,4 @@ def recounted(lead: Lead, ask: Ask) -> Lead:
     if lead.status == "archived" or (total, reasons) == (lead.score, lead.score_reasons):
         return lead
     said = line(ask, "system", f"Score recounted: {lead.score} → {total}", old=lead.score, new=total)
-    return changed(lead, ask.after(lead), [said])
+    return changed(lead, ask.after(lead), [said], at_rest=True)

@@ -33,7 +33,7 @@ def _projection(model: Any, *more: str) -> dict[str, int]:
 
 LISTED: Final = _projection(LeadRow)
 # For a whole lead, leaving out what is internal costs the database less than picking all the rest.
-INTERNAL: Final = frozenset({"changes", "done", "sole", "follow_up_wish", "merged_into", "merged_at"})
+INTERNAL: Final = frozenset({"changes", "done", "sole", "follow_up_wish", "merged_into", "merged_at", "touched_at"})
 WHOLE: Final = {"_id": 0, "keys": 0} | dict.fromkeys(INTERNAL, 0)
 CARD: Final = _projection(Card, "expected_close_on") | {f"tasks.{name}": 1 for name in CardTask.model_fields}
 for _part in ("tasks", "due"):

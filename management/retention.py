@@ -19,7 +19,7 @@ from workflow.policies import RetentionRule
 
 BATCH: Final = 500
 EXAMPLES: Final = 10
-READ: Final = {"uid": 1, "version": 1, "status": 1, "updated_at": 1, "_id": 0}
+READ: Final = {"uid": 1, "version": 1, "status": 1, "updated_at": 1, "touched_at": 1, "_id": 0}
 
 Row = dict[str, Any]
 Going = Callable[[], bool]
@@ -65,7 +65,7 @@ def _apply(
         if not going():
             tally.complete = False
             break
-        if row["status"] in rule.status and row["updated_at"] <= latest:
+        if row["status"] in rule.status and _at_rest_since(row) <= latest:
             tally.found(row["uid"])
             if not dry_run:
                 _done(rule, row, actor, by, now, tally)
@@ -82,6 +82,11 @@ def _old(rule: RetentionRule, actor: Actor, latest: datetime) -> Iterator[Row]:
         where = {"type": "lead", "keys.shelf": place, "created_at": {"$lte": latest}}
         rows = mongo.collection("leads").find(where, READ, hint=mongo.index("newest"))
         yield from rows.sort([("created_at", 1), ("_id", 1)]).batch_size(BATCH)
+
+
+def _at_rest_since(row: Row) -> datetime:
+    since: datetime = row.get("touched_at") or row["updated_at"]
+    return since
 
 
 def _done(rule: RetentionRule, row: Row, actor: Actor, by: Actor, now: datetime, tally: Tally) -> None:

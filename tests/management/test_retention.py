@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from lead_crm import mongo
 from lead_crm.documents import now
-from leads import service
+from leads import recount, service
 from management import privacy, retention
 from tests.api.steps import codes, found, read, relaxed, rewrite
 from tests.cast import NORTH, SOUTH, Cast, lead
@@ -209,3 +209,46 @@ def test_the_command_says_how_far_it_is(cast: Cast, monkeypatch: pytest.MonkeyPa
 def test_without_rules_nothing_happens(cast: Cast) -> None:
     aged(cast.alice, 4000)
     assert applied(cast.root) == []
+
+
+def recounted(cast: Cast, base: int) -> None:
+    scoring = cast.root.get("/api/config/").json()["scoring"]
+    assert cast.root.patch("/api/config/", {"scoring": scoring | {"base": base}}).status_code == 200
+    recount.run(lambda: True, now=now())
+
+
+def test_a_recount_of_scores_disturbs_nobody_at_rest(cast: Cast) -> None:
+    rules(cast, ARCHIVE)
+    uid = aged(cast.alice, 31)
+    recount.run(lambda: True, now=now())
+    before = read(cast.alice, uid)
+    for base in (41, 42):
+        recounted(cast, base)
+    after = read(cast.alice, uid)
+    assert (after["version"], after["score"]) == (before["version"] + 2, before["score"] - 8)
+    assert [verdict["done"] for verdict in applied(cast.root)] == [1]
+    assert read(cast.alice, uid)["status"] == "archived"
+
+
+def test_who_comes_after_a_recount_does_disturb(cast: Cast) -> None:
+    rules(cast, ARCHIVE)
+    uid = aged(cast.alice, 31)
+    recount.run(lambda: True, now=now())
+    recounted(cast, 41)
+    assert cast.alice.post(f"/api/leads/{uid}/activities/", {"body": "Still there?"}).status_code == 201
+    assert [verdict["leads"] for verdict in applied(cast.root)] == [0]
+
+
+def test_what_a_recount_remembers_is_no_difference(cast: Cast) -> None:
+    uid = aged(cast.alice, 31)
+    recount.run(lambda: True, now=now())
+    recounted(cast, 41)
+    row = mongo.collection("leads").find_one({"type": "lead", "uid": uid})
+    assert row
+    assert row["touched_at"] < row["updated_at"]
+    assert {change["pointer"] for change in row["changes"][-1]["changes"]} <= {"/score", "/score_reasons"}
+    assert "touched_at" not in read(cast.alice, uid)
+    then = cast.alice.get(f"/api/leads/{uid}/as-of/?at={row['changes'][-1]['at'].isoformat().replace('+00:00', 'Z')}")
+    assert (then.status_code, then.json()["score"]) == (200, row["score"])
+    assert cast.alice.patch(f"/api/leads/{uid}/", {"company": "Mill"}).status_code == 200
+    assert "touched_at" not in (mongo.collection("leads").find_one({"type": "lead", "uid": uid}) or {})
