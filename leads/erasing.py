@@ -18,7 +18,7 @@ def erased(lead: Lead, reason: str, ask: Ask) -> Lead:
         "name": NAME, "company": None,
         "fields": personal.fields(lead.fields, workflow),
         "tasks": [_task(task, workflow) for task in lead.tasks],
-        "activities": [*map(_activity, lead.activities), said],
+        "activities": [*map(activity, lead.activities), said],
         "history": [_passage(entry, workflow) for entry in lead.history],
         "changes": [], "sole": [],
         "score_reasons": [ScoreReason(points=lead.score, reason="counted before the person was erased")],
@@ -32,14 +32,14 @@ def erased(lead: Lead, reason: str, ask: Ask) -> Lead:
 def scrubbed(timeline: Timeline, workflow: Workflow) -> Timeline:
     """The same entries in the same places, without what was written in them."""
     return timeline.changed(
-        activities=[_activity(entry) for entry in timeline.activities],
+        activities=[activity(entry) for entry in timeline.activities],
         history=[_passage(entry, workflow) for entry in timeline.history],
         changes=[],
         state=None,
     )
 
 
-def _activity(entry: Activity) -> Activity:
+def activity(entry: Activity) -> Activity:
     return entry.model_copy(update={"body": None, "meta": personal.meta(entry.kind, entry.meta)})
 
 

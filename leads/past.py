@@ -27,7 +27,10 @@ STAMPS: Final = ("version", "updated_at", "updated_by", "workflow_version")
 
 
 class RecordGone(Conflict):
-    code, title = "record_gone", "What this lead's record says of that time is being erased."
+    code, title = (
+        "record_gone",
+        "What this lead's record said of that time is erased, with a person who was part of it.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

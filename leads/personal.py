@@ -18,7 +18,7 @@ SAID: Final[dict[str, frozenset[str]]] = {
     "assignment": frozenset({"old", "new", "rule"}),
     "field_change": frozenset({"fields"}),
     "task": frozenset({"task", "status", "outcome", "fields"}),
-    "merge": frozenset({"event", "lead", "fields", "left_out", "kept"}),
+    "merge": frozenset({"event", "lead", "fields", "left_out", "kept", "merged_at"}),
 } | dict.fromkeys(get_args(WrittenKind), frozenset())
 
 

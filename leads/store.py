@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from lead_crm import directory, mongo
-from lead_crm.access import Actor, system, visible
+from lead_crm.access import Actor, Shelves, system, visible
 from lead_crm.errors import Fault, Invalid, LeadCrmError, Merged, NotFound, Unavailable
 from leads import numbering
 from leads.documents import ChangeSet, Lead, Timeline
@@ -66,9 +66,9 @@ def parts(uids: Sequence[str], projection: Mapping[str, int]) -> list[mongo.Row]
     return list(mongo.collection("leads").find(where, projection, hint=mongo.index("identity")))
 
 
-def part(uid: str, *, actor: Actor) -> Lead | None:
+def part(uid: str, *, actor: Actor, shelves: Shelves = "merged") -> Lead | None:
     """Such a lead as itself, for those who would see it if it stood alone."""
-    row = mongo.collection("leads").find_one(visible(actor, "merged") | {"uid": uid}, STORED)
+    row = mongo.collection("leads").find_one(visible(actor, shelves) | {"uid": uid}, STORED)
     return model(row) if row else None
 
 
@@ -315,6 +315,19 @@ def _insert_timeline(timeline: Timeline) -> None:
     """Somebody who came before us may have written the very same one and not lived to write the lead."""
     with suppress(DuplicateKeyError):
         mongo.quick("leads").insert_one({"type": "timeline", **timeline.model_dump()})
+
+
+def whole_timelines(lead: str) -> Iterator[Timeline]:
+    """All, the oldest first; also one that a writer has left who did not live to write the lead."""
+    where = {"type": "timeline", "uid": {"$gt": f"{lead}:", "$lt": f"{lead};"}}
+    rows = mongo.collection("leads").find(where, {"_id": 0, "type": 0}, hint=mongo.index("identity"))
+    return (Timeline.model_validate(row) for row in rows.sort("uid", 1).batch_size(20))
+
+
+def put_timeline(old: Timeline | None, new: Timeline) -> None:
+    if new != old:
+        row = {"type": "timeline", **new.model_dump()}
+        mongo.quick("leads").replace_one({"type": "timeline", "uid": new.uid}, row, upsert=True)
 
 
 def timelines(

@@ -1,6 +1,6 @@
 """Everything about one person: handed out, or taken away for good."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ def export(uid: str, *, actor: Actor) -> tuple[Lead, Row]:
     lead, _ = lead_store.load(uid, actor=actor)
     return lead, _all_about(lead) | {
         "related": _related(lead, actor),
-        "merged": [{"lead": part} | _all_about(part) for part in _parts(lead)],
+        "merged": [{"lead": part} | _all_about(part) for part in forgetting.parts(lead)],
     }
 
 
@@ -44,12 +44,6 @@ def _all_about(lead: Lead) -> Row:
         "accesses": accesses[:MOST_ACCESSES],
         "accesses_complete": len(accesses) <= MOST_ACCESSES,
     }
-
-
-def _parts(lead: Lead) -> list[Lead]:
-    """Leads that were merged into this one, and into those."""
-    rows = lead_store.parts(_names_of_parts(lead), lead_store.STORED)
-    return [lead_store.model(row) for row in rows]
 
 
 def _names_of_parts(lead: Lead) -> list[str]:
@@ -70,7 +64,8 @@ def _related(lead: Lead, actor: Actor) -> list[str]:
 
 
 def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int | None = None) -> Changed:
-    """Take the person out of the lead, and out of those merged into it. What was erased before stays as it is.
+    """Take the person out of the lead, out of those merged into it, and out of the records of leads that it was merged
+    into before. What was erased before stays as it is.
 
     The others come first, and what has spilled over is scrubbed before the lead itself is written: after a crash in
     between, the lead is just not erased yet, and whoever comes again finishes. Who changes the lead meanwhile makes it
@@ -78,7 +73,11 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
     """
     for _ in again.attempts():
         before, workflow = lead_store.load(uid, actor=actor)
-        after = before if before.erased_at else _erased(before, reason, Ask(actor, workflow, now), if_match)
+        if not before.erased_at:
+            service.unchanged(before, if_match)
+        parts = forgetting.parts(before)
+        forgetting.withdrawn([before, *parts], now=now)
+        after = before if before.erased_at else _erased(before, parts, reason, Ask(actor, workflow, now))
         if after:
             for about in (uid, *_names_of_parts(after)):
                 forgetting.forget(about)
@@ -86,11 +85,10 @@ def erase(uid: str, reason: str, *, actor: Actor, now: datetime, if_match: int |
     raise again.busy()
 
 
-def _erased(before: Lead, reason: str, ask: Ask, if_match: int | None) -> Lead | None:
+def _erased(before: Lead, parts: Sequence[Lead], reason: str, ask: Ask) -> Lead | None:
     """None when another writer was first."""
-    service.unchanged(before, if_match)
-    parts = (part for part in _parts(before) if part.erased_at is None)
-    return _put_out(before, reason, ask) if all(_put_out(part, reason, ask) for part in parts) else None
+    there = (part for part in parts if part.erased_at is None)
+    return _put_out(before, reason, ask) if all(_put_out(part, reason, ask) for part in there) else None
 
 
 def _put_out(before: Lead, reason: str, ask: Ask) -> Lead | None:
@@ -106,20 +104,7 @@ def _scrub(uid: str, spilled: Timeline | None, workflow: Workflow) -> None:
 
     That one has the same uid whoever writes it: a writer who comes later with the entries as they were finds it there.
     """
-    for old in _timelines(uid):
-        _put(old, erasing.scrubbed(old, workflow))
+    for old in lead_store.whole_timelines(uid):
+        lead_store.put_timeline(old, erasing.scrubbed(old, workflow))
     if spilled:
-        _put(None, erasing.scrubbed(spilled, workflow))
-
-
-def _timelines(uid: str) -> Iterator[Timeline]:
-    """Also one that a writer has left who did not live to write the lead."""
-    where = {"type": "timeline", "uid": {"$gt": f"{uid}:", "$lt": f"{uid};"}}
-    rows = mongo.collection("leads").find(where, {"_id": 0, "type": 0}, hint=mongo.index("identity"))
-    return (Timeline.model_validate(row) for row in rows.batch_size(20))
-
-
-def _put(old: Timeline | None, new: Timeline) -> None:
-    if new != old:
-        row = {"type": "timeline", **new.model_dump()}
-        mongo.quick("leads").replace_one({"type": "timeline", "uid": new.uid}, row, upsert=True)
+        lead_store.put_timeline(None, erasing.scrubbed(spilled, workflow))
