@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 
+from lead_crm import directory
 from lead_crm.access import Actor
 from lead_crm.documents import now as present
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound, Stale
@@ -32,7 +33,8 @@ def merge(
         service.unchanged(winner, if_match)
         _unchanged(loser, body.version)
         (kept, spilled), (lost, also) = record.spill(winner), record.spill(loser)
-        after, part = merging.merge(kept, lost, body, ask, settings.DEFAULT_REGION)
+        people = directory.people(task.assigned_to for task in lost.tasks if task.assigned_to)
+        after, part = merging.merge(kept, lost, body, ask, settings.DEFAULT_REGION, people)
         # The loser first: what it gives up the winner may claim.
         writes = [Write(part, loser.version, also), Write(after, winner.version, spilled)]
         return (after, workflow) if store.replace_all(writes, workflow=workflow) else None

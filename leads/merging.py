@@ -1,10 +1,11 @@
 """Two leads that are one person become one, and can become two again."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from lead_crm.access import Person
 from lead_crm.contact import same_email, same_phone
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, escape, unescape
@@ -84,14 +85,21 @@ def faults(uid: str, body: MergeIn, ask: Ask) -> list[Fault]:
     ]  # fmt: skip
 
 
-def merge(winner: Lead, loser: Lead, body: MergeIn, ask: Ask, region: str) -> tuple[Lead, Lead]:
-    """Both as they are then. Stage, status, place, centre and people stay the winner's."""
+def merge(
+    winner: Lead, loser: Lead, body: MergeIn, ask: Ask, region: str, people: Mapping[str, Person]
+) -> tuple[Lead, Lead]:
+    """Both as they are then. Stage, status, place, centre and people stay the winner's.
+
+    `people`: of those with tasks of the loser, whom there is.
+    """
     for lead in (winner, loser):
         _whole(lead)
     _sold(winner, loser)
     pair = Pair(winner, loser, body.chosen(), body.chosen_fields(), ask.after(winner))
     values, left_out = _values(pair)
-    values |= _joined(pair, values, region)
+    strangers = _strangers(pair, people)
+    values |= _joined(pair, values, region, strangers)
+    left_out = [*left_out, *(f"tasks.{uid}.assigned_to" for uid in strangers)]
     return _won(pair, values, left_out, body.note), _lost(loser, winner.uid, ask)
 
 
@@ -206,14 +214,14 @@ def _key(fault: Fault) -> str:
     return unescape(fault.pointer.split("/")[2])
 
 
-def _joined(pair: Pair, values: dict[str, Any], region: str) -> dict[str, Any]:
+def _joined(pair: Pair, values: dict[str, Any], region: str, strangers: Sequence[str]) -> dict[str, Any]:
     """What has room for both."""
     winner, loser = pair.winner, pair.loser
     contacted = [at for at in (winner.last_contacted_at, loser.last_contacted_at) if at]
     return {
         "contacts": _contacts(pair, values, region),
         "tags": _tags(winner.tags, loser.tags),
-        "tasks": _tasks(winner, loser),
+        "tasks": _tasks(winner, loser, strangers),
         "call_attempts": winner.call_attempts + loser.call_attempts,
         "last_contacted_at": max(contacted, default=None),
     }
@@ -260,11 +268,22 @@ def _unreached(lead: Lead, values: dict[str, Any], contacts: Sequence[Contact], 
     return [Contact(name=lead.name, email=email, phone=phone)] if email or phone else []
 
 
-def _tasks(winner: Lead, loser: Lead) -> list[Task]:
+def _strangers(pair: Pair, people: Mapping[str, Person]) -> list[str]:
+    """Tasks that are to be done by somebody who could not see the winner."""
+    if pair.winner.center == pair.loser.center:
+        return []
+    pending = [(task.uid, task.assigned_to) for task in pair.loser.tasks if task.status == "pending"]
+    return [
+        task for task, uid in pending if uid and rules.unknown_people([uid], pair.winner.center, people)
+    ]  # fmt: skip
+
+
+def _tasks(winner: Lead, loser: Lead, strangers: Sequence[str]) -> list[Task]:
     """Those of both in order of time. What a stage required of the loser does not hold up the winner."""
     if len(winner.tasks) + len(loser.tasks) > tasks.MOST:
         raise Conflict(f"Together they have more than {tasks.MOST} tasks.", code="too_many_tasks")
     came = [task.changed(required=False) if task.template else task for task in loser.tasks]
+    came = [task.changed(assigned_to=None) if task.uid in strangers else task for task in came]
     return list(heapq.merge(winner.tasks, came, key=lambda task: task.created_at))
 
 

@@ -330,3 +330,19 @@ def test_leads_merge_again_after_they_were_parted(cast: Cast) -> None:
     merged(cast.alice, one, other)
     unmerged(cast.alice, one)
     assert merged(cast.alice, other, one)["merged"][0]["uid"] == one
+
+
+def test_a_task_of_somebody_of_another_centre_falls_to_nobody(cast: Cast) -> None:
+    winner, loser = (str(lead(cast.root, center=center)["uid"]) for center in (NORTH, SOUTH))
+    tasks = f"/api/leads/{loser}/tasks/"
+    made = {
+        name: cast.root.post(tasks, {"kind": "call", "assigned_to": uid}).json()["uid"]
+        for name, uid in (("sam", cast.sam.uid), ("root", cast.root.uid))
+    }
+    after = merged(cast.root, winner, loser)
+    assert after["merged"][-1]["left_out"] == [f"tasks.{made['sam']}.assigned_to"]
+    theirs = {task["uid"]: task["assigned_to"] for task in after["tasks"]}
+    assert (theirs[made["sam"]], theirs[made["root"]]) == (None, cast.root.uid)
+    unmerged(cast.root, winner)
+    back = {task["uid"]: task["assigned_to"] for task in read(cast.root, loser)["tasks"]}
+    assert (back[made["sam"]], back[made["root"]]) == (cast.sam.uid, cast.root.uid)

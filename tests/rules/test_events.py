@@ -155,7 +155,7 @@ class TestALeadIsChanged:
 
     def test_when_another_has_gone_into_it(self) -> None:
         loser = tasks.add(new_lead(name="Bea").model_copy(update={"uid": "LEAD-2"}), TaskIn(kind="call"), at(1))
-        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US")
+        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US", {})
         event = one(winner)
         assert list(event) == ["event_type", "lead_id", "timestamp", "merged_lead_id"]
         assert (event["event_type"], event["lead_id"], event["merged_lead_id"]) == ("LeadMerged", "LEAD-1", "LEAD-2")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lead_crm.access import Person
 from lead_crm.errors import Conflict, Invalid, Merged
 from leads import merging, record, rules, tasks
 from leads.documents import Lead
@@ -31,6 +32,9 @@ SOURCES = [
 ]
 HOUSE = flow(variables=FIELDS, lead_types=TYPES, sources=SOURCES)
 REGION = "US"
+PEOPLE = {
+    "bob": Person("bob", "Bob", ("south",), everywhere=False), "eve": Person("eve", "Eve", (), everywhere=True),
+}  # fmt: skip
 MUST = {"must": "x"}
 
 
@@ -44,7 +48,7 @@ def winner(workflow: Workflow = HOUSE, **values: Any) -> Lead:
 
 def merge(one: Lead, two: Lead, workflow: Workflow = HOUSE, **fields: Any) -> tuple[Lead, Lead]:
     body = MergeIn.model_validate({"lead": two.uid, "fields": fields})
-    return merging.merge(one, two, body, ask(workflow), REGION)
+    return merging.merge(one, two, body, ask(workflow), REGION, PEOPLE)
 
 
 def unmerge(one: Lead, two: Lead, written: Lead | None = None, workflow: Workflow = HOUSE) -> tuple[Lead, Lead]:
@@ -252,7 +256,7 @@ class TestTheLoser:
 
     def test_does_not_remember_the_post_as_its_own(self) -> None:
         body = MergeIn(lead="LEAD-2")
-        after, part = merging.merge(winner(), other(), body, ask(HOUSE, once="this"), REGION)
+        after, part = merging.merge(winner(), other(), body, ask(HOUSE, once="this"), REGION, PEOPLE)
         assert [done.once for done in after.done] == ["this"]
         assert part.done == []
 
@@ -313,6 +317,22 @@ class TestUnmerge:
         assert [task.uid for task in one.tasks] == [task.uid for task in merged.tasks if task.uid != moved]
         assert [(t.status, t.notes, t.required) for t in two.tasks] == [("completed", "rang", True)]
 
+    @pytest.mark.parametrize(("center", "given", "after"), [("south", None, None), ("south", "eve", "eve"),
+                                                            ("north", None, "bob")])  # fmt: skip
+    def test_a_task_of_somebody_who_cannot_see_the_winner_is_nobodys_meanwhile(
+        self, center: str, given: str | None, after: str | None
+    ) -> None:
+        two = tasks.add(other().changed(center=center), TaskIn(kind="call", assigned_to="bob"), ask(HOUSE))
+        two = tasks.add(two, TaskIn(kind="call", assigned_to="eve"), ask(HOUSE))
+        merged, part = merge(winner(), two)
+        stranger = two.tasks[0].uid
+        assert [task.assigned_to for task in merged.tasks] == ["bob" if center == "north" else None, "eve"]
+        named = [] if center == "north" else [f"tasks.{stranger}.assigned_to"]
+        assert (merged.merged[-1].left_out, merged.activities[-1].meta["left_out"]) == (named, named)
+        now = tasks.edit(merged, stranger, {"assigned_to": given}, ask(HOUSE, at=later(days=1))) if given else merged
+        assert unmerge(now, part, merged)[1].tasks[0].assigned_to == (given or "bob")
+        assert [task.assigned_to for task in now.tasks] == [after, "eve"]
+
     def test_a_task_made_since_stays(self) -> None:
         merged, part = merge(winner(), other())
         since = tasks.add(merged, TaskIn(kind="call"), ask(HOUSE, at=later(days=1)))
@@ -360,7 +380,7 @@ def test_merging_and_unmerging_gives_both_back_exactly(mine: Any, theirs: Any, c
     body = MergeIn.model_validate({"lead": "LEAD-2", "fields": choices})
     asking = ask(COMMON, at=max(one.now, other_life.now))
     try:
-        merged, part = merging.merge(first, second, body, asking, REGION)
+        merged, part = merging.merge(first, second, body, asking, REGION, PEOPLE)
     except Conflict:
         return
     kept_winner, kept_part = record.spill(merged)[0], record.spill(part)[0]
