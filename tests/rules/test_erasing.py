@@ -152,7 +152,9 @@ def test_every_attribute_of_a_lead_has_been_thought_about(gone: Lead) -> None:
     """Whoever adds one says here, and in `leads.erasing`, what becomes of it."""
     taken = {*personal.EMPTY, "name", "company", "fields", "tasks", "activities", "history", "changes", "sole",
              "score_reasons", "closed_reason"}  # fmt: skip
-    written = {"status", "archived_at", "erased_at", "version", "updated_at", "updated_by", "workflow_version"}
+    written = {
+        "status", "archived_at", "erased_at", "version", "updated_at", "updated_by", "workflow_version", "touched_at",
+    }  # fmt: skip
     kept = {
         "uid", "center", "created_at", "created_by", "lead_type", "source", "tags", "priority", "value", "quantity",
         "expected_close_on", "temperature", "conversion_probability", "score_override", "next_follow_up_at",
