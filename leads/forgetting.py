@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lead_crm import directory, idempotency
 from lead_crm.access import system
-from leads import again, apart, previews, record, store, timeline
+from leads import again, apart, previews, record, spilled, store, timeline
 from leads.apart import Gone
 from leads.documents import Lead
 from leads.record import Ask
@@ -64,15 +64,15 @@ def _written(lead: Lead, gone: Gone, now: datetime) -> bool:
 
     The lead is written anew where something stood in it, so that no writer who has read it before brings that back.
     """
-    stays = [stay for old in store.whole_timelines(lead.uid) for stay in apart.stays(old.changes, gone)]
+    stays = [stay for old in spilled.of(lead.uid) for stay in apart.stays(old.changes, gone)]
     stays += apart.stays(lead.changes, gone)
-    for old in store.whole_timelines(lead.uid):
-        store.put_timeline(old, apart.timeline(old, stays, gone))
+    for old in spilled.of(lead.uid):
+        spilled.put(old, apart.timeline(old, stays, gone))
     if apart.cleaned(lead, stays, gone) == lead:
         return True
-    kept, spilled = record.spill(lead)
-    if spilled:
-        store.put_timeline(None, apart.timeline(spilled, stays, gone))
+    kept, late = record.spill(lead)
+    if late:
+        spilled.put(None, apart.timeline(late, stays, gone))
     ask = Ask(system(directory.centers()), workflow_service.current(), now).after(lead)
     after = record.changed(apart.cleaned(kept, stays, gone), ask, [], at_rest=True)
     return store.replace(after, read=lead.version, workflow=ask.workflow, spilled=None)

@@ -317,19 +317,6 @@ def _insert_timeline(timeline: Timeline) -> None:
         mongo.quick("leads").insert_one({"type": "timeline", **timeline.model_dump()})
 
 
-def whole_timelines(lead: str) -> Iterator[Timeline]:
-    """All, the oldest first; also one that a writer has left who did not live to write the lead."""
-    where = {"type": "timeline", "uid": {"$gt": f"{lead}:", "$lt": f"{lead};"}}
-    rows = mongo.collection("leads").find(where, {"_id": 0, "type": 0}, hint=mongo.index("identity"))
-    return (Timeline.model_validate(row) for row in rows.sort("uid", 1).batch_size(20))
-
-
-def put_timeline(old: Timeline | None, new: Timeline) -> None:
-    if new != old:
-        row = {"type": "timeline", **new.model_dump()}
-        mongo.quick("leads").replace_one({"type": "timeline", "uid": new.uid}, row, upsert=True)
-
-
 def timelines(
     lead: str, *, below: int, start: str | None, newest_first: bool, what: str, batch: int = 20, filled: bool = False
 ) -> Iterator[mongo.Row]:  # fmt: skip

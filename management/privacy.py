@@ -8,7 +8,7 @@ from django.conf import settings
 
 from lead_crm import mongo
 from lead_crm.access import Actor, visible
-from leads import again, erasing, events, forgetting, keys, record, service, timeline
+from leads import again, erasing, events, forgetting, keys, record, service, spilled, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -92,19 +92,19 @@ def _erased(before: Lead, parts: Sequence[Lead], reason: str, ask: Ask) -> Lead 
 
 
 def _put_out(before: Lead, reason: str, ask: Ask) -> Lead | None:
-    kept, spilled = record.spill(before)
-    _scrub(before.uid, spilled, ask.workflow)
+    kept, late = record.spill(before)
+    _scrub(before.uid, late, ask.workflow)
     after = erasing.erased(kept, reason, ask)
     written = lead_store.replace(after, read=before.version, workflow=ask.workflow, spilled=None)
     return after if written else None
 
 
-def _scrub(uid: str, spilled: Timeline | None, workflow: Workflow) -> None:
+def _scrub(uid: str, late: Timeline | None, workflow: Workflow) -> None:
     """All timeline documents, and the one that this very version spills.
 
     That one has the same uid whoever writes it: a writer who comes later with the entries as they were finds it there.
     """
-    for old in lead_store.whole_timelines(uid):
-        lead_store.put_timeline(old, erasing.scrubbed(old, workflow))
-    if spilled:
-        lead_store.put_timeline(None, erasing.scrubbed(spilled, workflow))
+    for old in spilled.of(uid):
+        spilled.put(old, erasing.scrubbed(old, workflow))
+    if late:
+        spilled.put(None, erasing.scrubbed(late, workflow))

@@ -7,7 +7,7 @@ import pytest
 
 from lead_crm import access, directory, idempotency, mongo
 from lead_crm.documents import now
-from leads import record, removal
+from leads import record, removal, spilled
 from leads import store as lead_store
 from leads.messages import ActivityIn
 from leads.service import add_activity
@@ -231,7 +231,7 @@ def test_who_comes_again_after_a_crash_finishes(
 
     with monkeypatch.context() as patched:
         for module, name in (
-            (lead_store, "put_timeline"), (lead_store, "replace"), (lead_store, "remove"),
+            (spilled, "put"), (lead_store, "replace"), (lead_store, "remove"),
             (idempotency, "forget_about"),
         ):  # fmt: skip
             patched.setattr(module, name, dying(getattr(module, name)))
