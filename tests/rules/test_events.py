@@ -168,7 +168,7 @@ class TestALeadIsChanged:
             TaskIn(kind="visit", fields={"batch": "A"}),
             at(1),
         )
-        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US")
+        winner, part = merging.merge(new_lead(), loser, MergeIn(lead="LEAD-2"), at(2), "US", {})
         written = winner.changes[-1]
         visited = tasks.complete(winner, winner.tasks[0].uid, CompleteIn(outcome="no_show", notes="Ill"), at(3))
         back, alone = merging.unmerge(visited, part, written, None, at(4))
