@@ -22,5 +22,3 @@ def prepare() -> None:
     # What lives as long as the process need not be looked at by every collection of garbage.
     gc.collect()
     gc.freeze()
-    # A bulk makes many objects that live for a moment: looking at them every 700 cost a quarter of its time.
-    gc.set_threshold(50_000, 20, 20)
