@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from threading import Barrier
 from typing import Any
 
@@ -52,6 +53,11 @@ def listed(client: CheckedClient, query: str = "", *, path: str = "/api/leads/")
     response = client.get(f"{path}?{query}" if query else path)
     assert response.status_code == 200, response.content
     return response.json()
+
+
+def moments(rows: Iterable[Row], name: str = "at") -> list[datetime]:
+    """To be compared: as text, a whole second would stand behind its own milliseconds."""
+    return [datetime.fromisoformat(row[name]) for row in rows]
 
 
 def uids(rows: Iterable[Row]) -> list[str]:

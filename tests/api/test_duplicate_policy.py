@@ -7,7 +7,7 @@ from django.test import override_settings
 
 from lead_crm import mongo
 from leads import arriving, duplicates, service, store
-from tests.api.steps import at_once, listed, read, statuses, twin, uids
+from tests.api.steps import at_once, listed, moments, read, statuses, twin, uids
 from tests.cast import NORTH, SOUTH, Cast, lead
 from tests.contract import CheckedClient
 from tests.stores.commands import kinds, noted
@@ -298,7 +298,7 @@ class TestThePublicDoor:
             "id": first["uid"], "name": "A. L.", "email": "Ada@engines.example", "status": "stage-new",
             "created_at": answer.json()["created_at"],
         }  # fmt: skip
-        assert answer.json()["created_at"] > first["created_at"]
+        assert moments([answer.json()], "created_at") > moments([first], "created_at")
         line = read(cast.charlie, first["uid"])["activities"][-1]
         assert (line["actor"], line["body"], line["meta"]["came"]["name"]) == ("public", "Hello?", "A. L.")
 

@@ -6,7 +6,7 @@ import pytest
 
 from lead_crm import audit, directory, mongo, openapi
 from tests.api.merging import merged, note, two, unmerged
-from tests.api.steps import at_once, local, read, rewrite, twin, walked
+from tests.api.steps import at_once, local, moments, read, rewrite, twin, walked
 from tests.cast import SOUTH, Cast, lead
 from tests.stores.commands import explained, indexes, name, noted, parts, stages
 from tests.walk.examples import example
@@ -114,7 +114,7 @@ class TestTimelines:
             entries = walked(cast.alice, f"/api/leads/{one}/activities/?limit={limit}")
             notes = [(entry["body"], entry["lead"]) for entry in entries if entry["kind"] == "note"]
             assert notes == [(f"{n}", (one, other, third)[n % 3]) for n in range(89, -1, -1)]
-            assert [entry["at"] for entry in entries] == sorted((entry["at"] for entry in entries), reverse=True)
+            assert moments(entries) == sorted(moments(entries), reverse=True)
         assert cast.alice.get(f"/api/leads/{one}/activities/").json()["count"] == len(entries) == 90 + 3 + 2
 
     def test_of_which_one_goes_on_while_they_are_paged_through(self, cast: Cast) -> None:

@@ -14,7 +14,7 @@ from lead_crm import audit, directory, gunicorn_config, mongo
 from lead_crm.access import Actor
 from lead_crm.documents import now
 from management import audit_log
-from tests.api.steps import codes, go, listed, local, pages, read, ready, uids, walked
+from tests.api.steps import codes, go, listed, local, moments, pages, read, ready, uids, walked
 from tests.cast import NORTH, Cast, lead
 from tests.contract import CheckedClient
 from tests.stores.commands import explained, indexes, name, noted, stages
@@ -184,7 +184,7 @@ class TestPages:
         for limit in (1, 3, 14, 200):
             found = walked(cast.root, f"/api/audit/?lead=L&limit={limit}")
             assert len({row["uid"] for row in found}) == 14
-            assert [row["at"] for row in found] == sorted((row["at"] for row in found), reverse=True)
+            assert moments(found) == sorted(moments(found), reverse=True)
 
     def test_a_cursor_that_was_made_up_is_refused(self, cast: Cast) -> None:
         for cursor in ("x", "W10", "WzEsMl0"):
