@@ -259,8 +259,10 @@ def _stop(home: Path) -> None:
 def _command(home: Path) -> list[str]:
     fixed = (
         # zlib is off because of CVE-2025-14847: memory readable without signing in
-        "--networkMessageCompressors snappy,zstd --nounixsocket --noscripting --quiet --logappend "
-        "--oplogSize 1024 --setParameter diagnosticDataCollectionEnabled=false "
+        "--networkMessageCompressors snappy,zstd --nounixsocket --noscripting --quiet --logappend --oplogSize 1024 "
+        # what writes leave in memory waits for the checkpoint: compressing it sooner took a third of their time
+        "--wiredTigerEngineConfigString eviction_dirty_target=20,eviction_dirty_trigger=40,eviction_updates_target=10,"
+        "eviction_updates_trigger=20 --setParameter diagnosticDataCollectionEnabled=false "
         # there is no other member to hand over to, so nothing to wait for when stopping
         "--setParameter shutdownTimeoutMillisForSignaledShutdown=100"
     )
@@ -273,10 +275,8 @@ def _command(home: Path) -> list[str]:
 
 
 def _binary() -> str:
-    if named := os.environ.get("MONGOD"):
-        return named
-    if on_path := shutil.which("mongod"):
-        return on_path
+    if found := os.environ.get("MONGOD") or shutil.which("mongod"):
+        return found
     package = importlib.util.find_spec("fiftyone")
     for folder in (package and package.submodule_search_locations) or ():
         if (packaged := Path(folder) / "db" / "bin" / "mongod").exists():
