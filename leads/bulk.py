@@ -6,7 +6,7 @@ comes again after a crash, or at the same moment, finds it and does nothing twic
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from lead_crm.access import Actor
 from lead_crm.errors import Invalid, LeadCrmError, Merged, NotFound, Refused, Stale
-from leads import again, gate, many, record, rules, seats, service
+from leads import again, gate, many, record, records, rules, seats, service
 from leads.assignment import Wanted
-from leads.documents import Lead
+from leads.documents import ChangeSet, Lead
 from leads.many import Outcome
 from leads.record import Ask
 from leads.store import Write
@@ -82,6 +82,7 @@ class Judged:
 
     targets: Sequence[Target]
     workflow: Workflow
+    leaving: Mapping[str, Sequence[ChangeSet]]
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     singly: list[Target] = field(default_factory=list)  # where seats are few, or whose turn it is must be drawn
@@ -111,7 +112,7 @@ def batches(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
 def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> Judged:
     """One query and the rules. `room`: for a dry run, in which nobody waits for a seat."""
     leads, workflow = many.load_many([target.uid for target in targets], actor=work.actor)
-    found = Judged(targets, workflow)
+    found = Judged(targets, workflow, records.all_leaving(filter(None, leads.values())))
     missing = [target.uid for target in targets if target.uid not in leads]
     elsewhere = many.merged(missing, actor=work.actor)
     for target in targets:
@@ -141,7 +142,10 @@ def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room |
     if target.version not in (None, before.version):
         return [CHANGED]
     rules.remaining(before)
-    kept, spilled = record.spill(before)
+    if (leaving := found.leaving.get(target.uid)) is None:
+        found.singly.append(target)
+        return []
+    kept, spilled = record.spill(before, leaving)
     turns: list[Wanted] = []
     after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once, pick=turns.append))
     if after is kept:
@@ -150,7 +154,7 @@ def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room |
     if turns and room is None:
         found.singly.append(target)
     elif stage is None:
-        found.writes.append(Write(after, before.version, spilled, once))
+        found.writes.append(Write(after, before, spilled, once))
     elif room is None:
         found.singly.append(target)
     elif not room.takes(stage, after.center):
@@ -174,7 +178,7 @@ def done(groups: Iterable[Sequence[Target]], work: Work) -> Iterator[list[Verdic
     with ThreadPoolExecutor(1, "bulk") as writer:
         waiting: tuple[Judged, Future[Outcome]] | None = None
         for found, failed in _each(judged(group, work) for group in groups):
-            writing = found and writer.submit(many.replace_many, found.writes, found.workflow)
+            writing = found and writer.submit(many.save_many, found.writes, found.workflow)
             if waiting:
                 yield _settled(*waiting, work)
             if failed:
@@ -205,7 +209,7 @@ def _settled(found: Judged, written: Future[Outcome], work: Work) -> list[Verdic
             return found.in_order()
         part = judged([targets[uid] for uid in sorted(outcome.lost)], work)
         found.verdicts |= part.verdicts
-        outcome = many.replace_many(part.writes, part.workflow)
+        outcome = many.save_many(part.writes, part.workflow)
     found.verdicts |= {uid: Verdict(uid, [BUSY]) for uid in outcome.lost}
     return found.in_order()
 

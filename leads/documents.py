@@ -4,7 +4,7 @@ import operator
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
 
 from lead_crm.contact import Email, Phone
 from lead_crm.documents import Day, DecimalText, Document, Key, Line, Model, Moment, Money, Text, Uid
@@ -12,7 +12,7 @@ from lead_crm.documents import Day, DecimalText, Document, Key, Line, Model, Mom
 Status = Literal["open", "on_hold", "won", "lost", "archived"]
 TaskStatus = Literal["pending", "completed", "cancelled"]
 Heat = Literal["hot", "warm", "cold"]
-Fields = dict[str, JsonValue]
+Fields = dict[str, Any]  # values that JSON has: what comes in has been parsed as such
 
 # What people may write onto the timeline; the other kinds are written by what happens.
 WrittenKind = Literal["note", "call", "visit", "email", "message", "follow_up"]
@@ -100,7 +100,7 @@ class Activity(Model):
     uid: str
     kind: ActivityKind
     body: Text | None = None
-    meta: dict[str, JsonValue] = {}
+    meta: dict[str, Any] = {}
     actor: str
     at: datetime
 
@@ -185,7 +185,7 @@ class Lead(Attributes, Document):
     tasks: list[Task] = []
     activities: list[Activity] = []
     history: list[HistoryEntry] = []
-    changes: list[ChangeSet] = []
+    changes: list[ChangeSet] = Field(default=[], description="What is to be written; older ones stay in the database.")
     converted_at: datetime | None = None
     conversion: Conversion | None = None
     closed_at: datetime | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lead_crm import directory, idempotency
 from lead_crm.access import system
-from leads import again, apart, previews, record, spilled, store, timeline
+from leads import again, apart, previews, record, records, spilled, store, timeline
 from leads.apart import Gone
 from leads.documents import Lead
 from leads.record import Ask
@@ -64,15 +64,19 @@ def _written(lead: Lead, gone: Gone, now: datetime) -> bool:
 
     The lead is written anew where something stood in it, so that no writer who has read it before brings that back.
     """
+    carried = records.carried(lead)
+    if carried is None:
+        return False
+    lead = lead.model_copy(update={"changes": carried})
     stays = [stay for old in spilled.of(lead.uid) for stay in apart.stays(old.changes, gone)]
-    stays += apart.stays(lead.changes, gone)
+    stays += apart.stays(carried, gone)
     for old in spilled.of(lead.uid):
         spilled.put(old, apart.timeline(old, stays, gone))
     if apart.cleaned(lead, stays, gone) == lead:
         return True
-    kept, late = record.spill(lead)
+    kept, late = record.spill(lead, carried)
     if late:
         spilled.put(None, apart.timeline(late, stays, gone))
     ask = Ask(system(directory.centers()), workflow_service.current(), now).after(lead)
     after = record.changed(apart.cleaned(kept, stays, gone), ask, [], at_rest=True)
-    return store.replace(after, read=lead.version, workflow=ask.workflow, spilled=None)
+    return store.rewrite(after, read=lead.version, workflow=ask.workflow)

@@ -9,8 +9,8 @@ from lead_crm import directory
 from lead_crm.access import Actor
 from lead_crm.documents import now as present
 from lead_crm.errors import Conflict, Fault, Invalid, NotFound, Stale
-from leads import again, merging, record, service, store, timeline
-from leads.documents import Lead
+from leads import again, merging, record, records, service, store, timeline
+from leads.documents import Lead, Timeline
 from leads.keys import SOLE
 from leads.merging_messages import MergeIn, UnmergeIn
 from leads.record import Ask
@@ -19,6 +19,7 @@ from leads.store import Write
 from workflow.workflow import Workflow
 
 Attempt = Callable[[], Changed | None]
+Spilled = tuple[Lead, Timeline | None]
 
 
 def merge(
@@ -32,12 +33,14 @@ def merge(
         loser = _loser(winner, body, ask)
         service.unchanged(winner, if_match)
         _unchanged(loser, body.version)
-        (kept, spilled), (lost, also) = record.spill(winner), record.spill(loser)
+        if (spilled_both := _spilled(winner, loser)) is None:
+            return None
+        (kept, spilled), (lost, also) = spilled_both
         people = directory.people(task.assigned_to for task in lost.tasks if task.assigned_to)
         after, part = merging.merge(kept, lost, body, ask, settings.DEFAULT_REGION, people)
         # The loser first: what it gives up the winner may claim.
-        writes = [Write(part, loser.version, also), Write(after, winner.version, spilled)]
-        return (after, workflow) if store.replace_all(writes, workflow=workflow) else None
+        writes = [Write(part, loser, also), Write(after, winner, spilled)]
+        return (after, workflow) if store.save_all(writes, workflow=workflow) else None
 
     return _until_first(attempt)
 
@@ -81,15 +84,23 @@ def unmerge(
         if loser is None:
             _not_given_back_meanwhile(part.uid, winner, actor)
             return None
-        written = store.written(winner, part.version)
-        (kept, spilled), (lost, also) = record.spill(winner), record.spill(loser)
+        written, spilled_both = records.of_version(winner.uid, part.version), _spilled(winner, loser)
+        if written is None or spilled_both is None:
+            return None
+        (kept, spilled), (lost, also) = spilled_both
         after, alone = merging.unmerge(kept, lost, written, body.note, Ask(actor, workflow, now, once))
         alone = _claiming_what_is_free(alone, after, workflow)
-        writes = [Write(after, winner.version, spilled), Write(alone, loser.version, also)]
+        writes = [Write(after, winner, spilled), Write(alone, loser, also)]
         with service.room(loser, alone, workflow):
             return (after, workflow) if _parted(writes, workflow) else None
 
     return _until_first(attempt)
+
+
+def _spilled(winner: Lead, loser: Lead) -> tuple[Spilled, Spilled] | None:
+    """None when another writer was first."""
+    own, others = records.leaving(winner), records.leaving(loser)
+    return None if own is None or others is None else (record.spill(winner, own), record.spill(loser, others))
 
 
 def _not_given_back_meanwhile(part: str, winner: Lead, actor: Actor) -> None:
@@ -101,7 +112,7 @@ def _not_given_back_meanwhile(part: str, winner: Lead, actor: Actor) -> None:
 
 def _parted(writes: list[Write], workflow: Workflow) -> bool:
     try:
-        return store.replace_all(writes, workflow=workflow)
+        return store.save_all(writes, workflow=workflow)
     except store.Doubled:  # a mark was taken in this moment: look again
         return False
     except Invalid as taken:

@@ -13,15 +13,20 @@ from workflow.workflow import Workflow
 NO_FOLLOW_UP: Final = datetime(9999, 12, 31, tzinfo=UTC)  # leads without one come last
 EVERYBODY: Final = "*"
 SOLE: Final = "sole/"  # no field key has a slash
+SOMETIMES: Final = frozenset({"work", "claims"})  # keys that not every lead has
 FEWEST_DIGITS: Final = 7  # what is shorter is no number of its own
 
 
 def keys(lead: Lead, workflow: Workflow, region: str) -> dict[str, Any]:
+    return quick(lead, workflow) | {"grams": [] if lead.merged_into else grams(lead, workflow, region)}
+
+
+def quick(lead: Lead, workflow: Workflow) -> dict[str, Any]:
+    """All but the grams, which take longest and seldom change."""
     found: dict[str, Any] = {
         "shelf": shelf(lead.center, _state(lead)),
         "holders": holders(lead.assigned_to, (task.assigned_to for task in lead.tasks if task.assigned_to)),
         "follow_up": lead.next_follow_up_at or NO_FOLLOW_UP,
-        "grams": [] if lead.merged_into else grams(lead, workflow, region),
     }
     to_do = () if lead.merged_into else work(lead.tasks, lead.assigned_to)
     if tasks := [{"who": who, "at": at} for who, at in dict.fromkeys(e[:2] for e in to_do)]:

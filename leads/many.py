@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
-from pymongo import ReplaceOne
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from lead_crm import mongo
@@ -75,15 +75,14 @@ def _seen(uids: set[str], actor: Actor) -> set[str]:
     return {row["uid"] for row in rows}
 
 
-def replace_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:
-    """As `replace`, in one command. It counts what it has written and does not say which; the leads' marks do."""
+def save_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:
+    """As `save`, in one command. It counts what it has written and does not say which; the leads' marks do."""
     if mongo.in_memory():
         return _one_by_one(writes, workflow)
     if spilled := [write.spilled for write in writes if write.spilled]:
         _insert_timelines(spilled)
-    asked = [
-        ReplaceOne(store.identity(w.lead, w.read), store.stored(store.with_marks(w.lead), workflow)) for w in writes
-    ]
+    writes = [store.marked(write) for write in writes]
+    asked = [UpdateOne(write.identity, write.update(workflow)) for write in writes]
     taken: dict[str, Exception] = {}
     try:
         matched = mongo.collection("leads").bulk_write(asked, ordered=False).matched_count if asked else 0
@@ -107,7 +106,7 @@ def _one_by_one(writes: Sequence[Write], workflow: Workflow) -> Outcome:
     lost, taken = set[str](), dict[str, Exception]()
     for write in writes:
         try:
-            if not store.replace(write.lead, read=write.read, workflow=workflow, spilled=write.spilled):
+            if not store.save(write, workflow=workflow):
                 lost.add(write.lead.uid)
         except Invalid as refused:
             taken[write.lead.uid] = refused

@@ -207,7 +207,7 @@ def _fields(pair: Pair, lead_type: str | None) -> tuple[Fields, list[str], list[
         taken = {key: value for key, value in taken.items() if key not in unfit}
     wanted = [key for key in {**own, **others} if key not in fields and key not in pair.chosen_fields]
     left_out = [f"fields.{key}" for key in wanted if is_filled(own.get(key)) or is_filled(others.get(key))]
-    return fields, left_out, [fault.under("/fields") for fault in wrong]  # type: ignore[return-value]
+    return fields, left_out, [fault.under("/fields") for fault in wrong]
 
 
 def _key(fault: Fault) -> str:

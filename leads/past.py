@@ -13,7 +13,7 @@ from typing import Any, Final
 from lead_crm.access import Actor
 from lead_crm.diff import undo
 from lead_crm.errors import Conflict, NotFound
-from leads import events, store
+from leads import events, records, store
 from leads.record import KEPT, STATE_EVERY, UNCOMPARED, timeline_uid
 from leads.rules import Erased
 from leads.shown import INTERNAL
@@ -69,7 +69,7 @@ class Past:
         return entries[-KEPT:], first + len(entries[:-KEPT])
 
     def _spilled(self, what: What, start: str) -> Iterator[Entry]:
-        rows = store.timelines(
+        rows = records.timelines(
             self.lead["uid"], below=self.lead["version"], start=start, newest_first=False, what=what, filled=True
         )
         return (entry for row in rows for entry in row[what])
@@ -129,7 +129,7 @@ def _kept(lead: Row, moment: datetime) -> Row | None:
     own = lead["changes"]
     if lead["spilled"]["changes"] < STATE_EVERY or (own and own[0]["at"] <= moment):
         return None
-    return store.state_after(lead["uid"], moment, below=lead["version"])
+    return records.state_after(lead["uid"], moment, below=lead["version"])
 
 
 def _records(lead: Row, kept: Row | None) -> Iterator[tuple[Row | None, Row]]:
@@ -137,7 +137,7 @@ def _records(lead: Row, kept: Row | None) -> Iterator[tuple[Row | None, Row]]:
     if kept is None:
         yield from ((None, entry) for entry in reversed(lead["changes"]))
     start = kept["uid"] if kept else None
-    rows = store.timelines(lead["uid"], below=lead["version"], start=start, newest_first=True, what="changes")
+    rows = records.timelines(lead["uid"], below=lead["version"], start=start, newest_first=True, what="changes")
     for row in rows:
         yield from ((row, entry) for entry in reversed(row["changes"]))
 
@@ -146,6 +146,6 @@ def writers(before: Past, after: Past) -> list[str]:
     """Who has written in between, in the order of their first writes."""
     first, last, lead = before.stamps["version"], after.stamps["version"], after.lead
     until = after.document["uid"] if after.document else timeline_uid(lead["uid"], lead["version"] - 1)
-    spilled = store.writers(lead["uid"], after=first, upto=last, until=until) if before.document else []
+    spilled = records.writers(lead["uid"], after=first, upto=last, until=until) if before.document else []
     own = [entry["by"] for entry in lead["changes"] if first < entry["version"] <= last]
     return list(dict.fromkeys([*spilled, *own]))

@@ -1,12 +1,13 @@
 """What every change of a lead has in common: derived values, the difference, the timeline, the next version."""
 
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from lead_crm.access import Actor
-from lead_crm.diff import Difference, differences
+from lead_crm.diff import Difference, differences, same
 from lead_crm.documents import new_uid
 from leads import events, scoring
 from leads.assignment import Pick, unasked
@@ -14,8 +15,8 @@ from leads.documents import Activity, ActivityKind, ChangeSet, Done, Lead, Timel
 from leads.events import Event
 from workflow.workflow import Workflow
 
-# Every write carries the whole lead, so it is kept small: with thirty entries instead of twenty, and fifteen records
-# of changes instead of ten, moving a lead took half as long again.
+# The database rewrites the whole lead at every change, so it is kept small: with thirty entries instead of twenty, and
+# fifteen records of changes instead of ten, moving a lead took half as long again.
 KEPT: Final = 10  # activities, and passages, that stay in the lead when the older ones spill over
 FULL: Final = 20  # so many of one kind make them spill
 FULL_CHANGES: Final = 10  # so many records of changes do too, and then all of these go
@@ -115,15 +116,25 @@ def _entry(lead: Lead, ask: Ask, changes: list[Difference], told: list[Event]) -
 
 def _differences(before: Lead, after: Lead) -> Iterator[Difference]:
     """Most of a lead stays the very same: only the rest is looked into."""
-    names = {name for name in COMPARED if _touched(getattr(before, name), getattr(after, name))}
+    names = set(touched(before, after, COMPARED))
     return differences(before.model_dump(include=names), after.model_dump(include=names))
+
+
+def touched(before: Lead, after: Lead, names: Iterable[str]) -> Iterator[str]:
+    old, new = vars(before), vars(after)
+    return (name for name in names if old[name] is not new[name] and _touched(old[name], new[name]))
 
 
 def _touched(one: Any, other: Any) -> bool:
     """Perhaps: whether they differ is asked afterwards."""
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) != len(other) or any(a is not b for a, b in zip(one, other, strict=True))
-    return one is not other and (type(one) is not type(other) or isinstance(one, dict) or bool(one != other))
+        return len(one) != len(other) or any(map(operator.is_not, one, other))
+    return not same(one, other)
+
+
+def grown(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Is `after` the very same, with something added at its end?"""
+    return len(before) < len(after) and all(map(operator.is_, before, after))
 
 
 def compared(lead: Lead) -> dict[str, Any]:
@@ -135,23 +146,28 @@ def state(lead: Lead) -> dict[str, Any]:
     return compared(lead) | {"version": lead.version, "updated_at": lead.updated_at}
 
 
-def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
-    """Take the oldest entries out once there are many.
+def full(lead: Lead) -> bool:
+    """Every version has one record: those that have not spilled over are counted without being read."""
+    recorded = lead.version - lead.spilled.changes
+    return len(lead.activities) >= FULL or len(lead.history) >= FULL or recorded >= FULL_CHANGES
+
+
+def spill(lead: Lead, records: Sequence[ChangeSet]) -> tuple[Lead, Timeline | None]:
+    """Take the oldest entries out once there are many, and all `records` of changes that the lead carries.
 
     What is taken depends on nothing but the version that was read, so two writers, or one who comes again after a
     crash, write the same timeline document under the same uid.
     """
-    if len(lead.activities) < FULL and len(lead.history) < FULL and len(lead.changes) < FULL_CHANGES:
+    if not full(lead):
         return lead, None
-    activities, history, changes = lead.activities[:-KEPT], lead.history[:-KEPT], lead.changes
-    before, after = lead.spilled, lead.spilled.changes + len(changes)
+    activities, history, before = lead.activities[:-KEPT], lead.history[:-KEPT], lead.spilled
     timeline = Timeline(
         uid=timeline_uid(lead.uid, lead.version),
-        start=lead.spilled,
+        start=before,
         activities=activities,
         history=history,
-        changes=changes,
-        state=state(lead) if after // STATE_EVERY > before.changes // STATE_EVERY else None,
+        changes=list(records),
+        state=state(lead) if lead.version // STATE_EVERY > before.changes // STATE_EVERY else None,
     )
     kept = lead.model_copy(update={
         "activities": lead.activities[len(activities):],
@@ -160,7 +176,7 @@ def spill(lead: Lead) -> tuple[Lead, Timeline | None]:
         "spilled": before.model_copy(update={
             "activities": before.activities + len(activities),
             "history": before.history + len(history),
-            "changes": after,
+            "changes": lead.version,
         }),
     })  # fmt: skip
     return kept, timeline

@@ -37,6 +37,12 @@ def beginnings(word: str, shortest: int = SHORTEST) -> Iterator[str]:
         yield word
 
 
+# What grams are made of, besides the uid; which of the fields, the workflow says.
+SOURCES: Final = frozenset({
+    "name", "first_name", "last_name", "company", "email", "phone", "contacts", "fields", "merged", "merged_into",
+})  # fmt: skip
+
+
 def grams(lead: Lead, workflow: Workflow, region: str) -> list[str]:
     """All that the lead is found by; what names it exactly comes first, so that no limit cuts it off."""
     found: dict[str, None] = dict.fromkeys(_uid_grams(lead.uid))

@@ -13,7 +13,7 @@ from lead_crm import directory, documents, mongo
 from lead_crm.access import Actor, system
 from lead_crm.documents import In
 from lead_crm.errors import Conflict, Fault, Invalid, Stale
-from leads import again, gate, life, placing, record, rules, seats, store, tasks, timeline
+from leads import again, gate, life, placing, record, records, rules, seats, store, tasks, timeline
 from leads.automation import Automation
 from leads.dealing import Dealer
 from leads.documents import Lead, Task
@@ -28,6 +28,7 @@ from leads.messages import (
     TransitionIn,
 )
 from leads.record import Ask
+from leads.store import Write
 from workflow import rules as workflow_rules
 from workflow import service as workflow_service
 from workflow.documents import Stage
@@ -272,7 +273,9 @@ def change(
                 return before, workflow
             rules.remaining(before)
             unchanged(before, if_match)
-            kept, spilled = record.spill(before)
+            if (leaving := records.leaving(before)) is None:
+                continue
+            kept, spilled = record.spill(before, leaving)
             ruled = partial(rule, kept, Ask(actor, workflow, now, once, pick=dealer.asked()))
             wished = ruled()
             if wished is kept:
@@ -282,7 +285,7 @@ def change(
                 if after is kept:
                     return before, workflow
                 seated = after.current_stage == wished.current_stage  # else whoever got it has opened the way further
-                if seated and store.replace(after, read=before.version, workflow=workflow, spilled=spilled):
+                if seated and store.save(Write(after, before, spilled), workflow=workflow):
                     dealer.spent()
                     return after, workflow
     raise again.busy()
@@ -291,7 +294,7 @@ def change(
 def unchanged(lead: Lead, if_match: int | None) -> None:
     if if_match is None or if_match == lead.version:
         return
-    pointers = {change["pointer"] for entry in store.changes_since(lead, if_match) for change in entry["changes"]}
+    pointers = {change["pointer"] for entry in records.since(lead.uid, if_match) for change in entry["changes"]}
     pointers.discard("/score_reasons")  # nobody writes them: they say why the score is as it is
     raise Stale(f"It is at version {lead.version} now.", version=lead.version, changed=sorted(pointers))
 

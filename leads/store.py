@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -15,17 +16,20 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from lead_crm import directory, mongo
 from lead_crm.access import Actor, Shelves, system, visible
 from lead_crm.errors import Fault, Invalid, LeadCrmError, Merged, NotFound, Unavailable
-from leads import numbering
-from leads.documents import ChangeSet, Lead, Timeline
-from leads.keys import SOLE, claims, keys, still_sole
-from leads.record import timeline_uid
+from leads import numbering, record
+from leads.documents import Lead, Timeline
+from leads.keys import SOLE, SOMETIMES, claims, keys, quick, still_sole
+from leads.search import SOURCES
 from workflow import store as workflow_store
 from workflow.documents import Settings
 from workflow.rules import NotSetUp
 from workflow.workflow import Workflow
 
-# Leaving out costs the database less than picking; of the config only its version is wanted.
-STORED: Final = {"_id": 0, "keys": 0} | {name: 0 for name in Settings.model_fields if name not in Lead.model_fields}
+# Leaving out costs the database less than picking; of the config only its version is wanted. The records of changes
+# are half of a lead: see `leads.records`.
+STORED: Final = {"_id": 0, "keys": 0, "changes": 0} | {
+    name: 0 for name in Settings.model_fields if name not in Lead.model_fields
+}
 DRAWS: Final = 100
 
 
@@ -187,62 +191,97 @@ def _taken(claim: str) -> Fault:
     return Fault(f"/fields/{key}", "not_unique", "Another lead has this value already.")
 
 
-def replace(lead: Lead, *, read: int, workflow: Workflow, spilled: Timeline | None) -> bool:
-    """Write the lead over version `read`; False when another writer was first.
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A lead, as it was read, and what no longer fits into it; `once`: the mark that tells it is done."""
+
+    lead: Lead
+    before: Lead
+    spilled: Timeline | None = None
+    once: str = ""
+
+    @property
+    def identity(self) -> mongo.Row:
+        return {"type": "lead", "uid": self.lead.uid, "version": self.before.version}
+
+    def update(self, workflow: Workflow) -> mongo.Row:
+        """Only what has changed: timelines, which grow at their ends, are neither sent nor read as wholes for it."""
+        added: mongo.Row = {} if self.spilled else {"changes": self.lead.changes}
+        if not self.spilled and record.grown(self.before.activities, self.lead.activities):
+            added["activities"] = self.lead.activities[len(self.before.activities) :]
+        names = set(record.touched(self.before, self.lead, Lead.model_fields)) - added.keys()
+        values, found, gone = self.lead.model_dump(include=names), *self._keys(names, workflow)
+        gone |= names - values.keys()
+        pushed = {name: {"$each": [entry.model_dump() for entry in entries]} for name, entries in added.items()}
+        whole = {"$set": values | found, "$unset": dict.fromkeys(gone, ""), "$push": pushed}
+        return {operator: what for operator, what in whole.items() if what}
+
+    def _keys(self, names: set[str], workflow: Workflow) -> tuple[mongo.Row, set[str]]:
+        """Those to be set, and those that there are no more."""
+        if names & SOURCES or self.lead.workflow_version != self.before.workflow_version:
+            return {"keys": keys(self.lead, workflow, settings.DEFAULT_REGION)}, set()
+        found = quick(self.lead, workflow)
+        return {f"keys.{name}": value for name, value in found.items()}, {f"keys.{n}" for n in SOMETIMES - found.keys()}
+
+
+def save(write: Write, *, workflow: Workflow) -> bool:
+    """Write the lead over the version that was read; False when another writer was first.
 
     Also when that one held a value that must be unique, and has just given it up.
     """
-    if spilled is not None:
-        _insert_timeline(spilled)
-    lead = with_marks(lead)
+    if write.spilled is not None:
+        _insert_timeline(write.spilled)
+    write = marked(write)
+    saved = _unless_taken(write.lead, workflow, lambda: _saved(write, workflow))
+    if write.spilled is not None and not saved:
+        withdraw(write.lead.uid)
+    return saved
+
+
+def rewrite(lead: Lead, *, read: int, workflow: Workflow) -> bool:
+    """The whole document over version `read`, with `changes` for all the records that remain in it."""
+    identity, row = {"type": "lead", "uid": lead.uid, "version": read}, stored(with_marks(lead), workflow)
+    replaced = partial(mongo.collection("leads").replace_one, identity, row)
+    return _unless_taken(lead, workflow, lambda: bool(replaced().matched_count))
+
+
+def _unless_taken(lead: Lead, workflow: Workflow, written: Callable[[], bool]) -> bool:
     try:
-        written = _replaced(lead, read, workflow)
+        return written()
     except DuplicateKeyError:
         if conflict := claimed(lead, workflow):
             raise conflict from None
-        written = False
-    if spilled is not None and not written:
-        withdraw(lead.uid)
-    return written
+        return False
+
+
+def marked(write: Write) -> Write:
+    return replace(write, lead=with_marks(write.lead))
 
 
 def with_marks(lead: Lead) -> Lead:
     return lead.model_copy(update={"sole": still_sole(lead, settings.DEFAULT_REGION)}) if lead.sole else lead
 
 
-def _replaced(lead: Lead, read: int, workflow: Workflow, session: ClientSession | None = None) -> bool:
-    row = stored(lead, workflow)
-    return bool(mongo.collection("leads").replace_one(identity(lead, read), row, session=session).matched_count)
+def _saved(write: Write, workflow: Workflow, session: ClientSession | None = None) -> bool:
+    update = write.update(workflow)
+    return bool(mongo.collection("leads").update_one(write.identity, update, session=session).matched_count)
 
 
-def identity(lead: Lead, read: int) -> mongo.Row:
-    return {"type": "lead", "uid": lead.uid, "version": read}
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A lead, the version that was read, and what no longer fits into it; `once`: the mark that tells it is done."""
-
-    lead: Lead
-    read: int
-    spilled: Timeline | None
-    once: str = ""
-
-
-def replace_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
+def save_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
     """All of them in this order, or none; False when another writer was first at one of them.
 
     What the first gives up the next may claim.
     """
     for spilled in filter(None, (write.spilled for write in writes)):
         _insert_timeline(spilled)
-    leads, uids = [(with_marks(write.lead), write.read) for write in writes], [write.lead.uid for write in writes]
+    writes, uids = [marked(write) for write in writes], [write.lead.uid for write in writes]
     try:
-        mongo.transaction(lambda session: _each_replaced(leads, workflow, session))
+        mongo.transaction(lambda session: _each_saved(writes, workflow, session))
     except _Overtaken:
         pass
     except DuplicateKeyError:
-        if conflict := next(filter(None, (claimed(lead, workflow, also=uids) for lead, _ in leads)), None):
+        taken = (claimed(write.lead, workflow, also=uids) for write in writes)
+        if conflict := next(filter(None, taken), None):
             raise conflict from None
     else:
         return True
@@ -255,9 +294,9 @@ class _Overtaken(Exception):
     """Ends the transaction."""
 
 
-def _each_replaced(leads: Sequence[tuple[Lead, int]], workflow: Workflow, session: ClientSession | None) -> None:
-    for lead, read in leads:
-        if not _replaced(lead, read, workflow, session):
+def _each_saved(writes: Sequence[Write], workflow: Workflow, session: ClientSession | None) -> None:
+    for write in writes:
+        if not _saved(write, workflow, session):
             raise _Overtaken
 
 
@@ -315,67 +354,6 @@ def _insert_timeline(timeline: Timeline) -> None:
     """Somebody who came before us may have written the very same one and not lived to write the lead."""
     with suppress(DuplicateKeyError):
         mongo.quick("leads").insert_one({"type": "timeline", **timeline.model_dump()})
-
-
-def timelines(
-    lead: str, *, below: int, start: str | None, newest_first: bool, what: str, batch: int = 20, filled: bool = False
-) -> Iterator[mongo.Row]:  # fmt: skip
-    """Timeline documents of a lead with some of `what`; those not yet taken over by version `below` do not count.
-
-    `filled`: only those that have any.
-    """
-    bounds: dict[str, Any] = {"$gt": f"{lead}:", "$lt": timeline_uid(lead, below)}
-    if start:
-        bounds["$lte" if newest_first else "$gte"] = start
-    where = {"type": "timeline", "uid": bounds} | ({f"{what}.0": {"$exists": True}} if filled else {})
-    found = mongo.collection("leads").find(where, {"uid": 1, "start": 1, what: 1, "_id": 0})
-    yield from found.sort("uid", -1 if newest_first else 1).batch_size(batch)
-
-
-def changes_since(lead: Lead, version: int) -> list[dict[str, Any]]:
-    """The difference records after a version, those that have spilled over included."""
-    embedded = [entry.model_dump() for entry in lead.changes]
-    spilled = timelines(
-        lead.uid, below=lead.version, start=timeline_uid(lead.uid, version), newest_first=False, what="changes"
-    )
-    entries = [entry for row in spilled for entry in row["changes"]] + embedded
-    return [entry for entry in entries if entry["version"] > version]
-
-
-def written(lead: Lead, version: int) -> ChangeSet:
-    """What one write of this lead has changed, wherever that stands by now."""
-    first = timelines(
-        lead.uid, below=lead.version, start=timeline_uid(lead.uid, version), newest_first=False, what="changes"
-    )
-    embedded = [entry.model_dump() for entry in lead.changes]
-    there = embedded if any(entry["version"] == version for entry in embedded) else next(first)["changes"]
-    return next(ChangeSet.model_validate(entry) for entry in there if entry["version"] == version)
-
-
-def state_after(lead: str, moment: datetime, *, below: int) -> mongo.Row | None:
-    """The timeline document with the earliest state that was kept then or later."""
-    where = {
-        "state.uid": lead, "state.updated_at": {"$gte": moment}, "uid": {"$lt": timeline_uid(lead, below)},
-    }  # fmt: skip
-    return mongo.collection("leads").find_one(
-        where, {"uid": 1, "state": 1, "_id": 0}, sort=[("state.updated_at", 1)], hint=mongo.index("state")
-    )
-
-
-def writers(lead: str, *, after: int, upto: int, until: str) -> list[str]:
-    """Who wrote the versions `after` + 1 to `upto`, in the order of their first.
-
-    Of those that have spilled over, up to the timeline document `until`.
-    """
-    steps: list[mongo.Row] = [
-        {"$match": {"type": "timeline", "uid": {"$gte": timeline_uid(lead, after + 1), "$lte": until}}},
-        {"$project": {"changes.version": 1, "changes.by": 1}},
-        {"$unwind": "$changes"},
-        {"$match": {"changes.version": {"$gt": after, "$lte": upto}}},
-        {"$group": {"_id": "$changes.by", "first": {"$min": "$changes.version"}}},
-    ]
-    rows = mongo.collection("leads").aggregate(steps)
-    return [row["_id"] for row in sorted(rows, key=lambda row: int(row["first"]))]
 
 
 def standing_in(stage: str, *, actor: Actor, limit: int) -> list[str]:

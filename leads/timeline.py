@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from lead_crm import cursors
 from lead_crm.access import Actor
-from leads import store
+from leads import records, store
 from leads.documents import Lead
 from leads.record import timeline_uid
 
@@ -109,7 +109,7 @@ def _from(lead: Entry, way: Way, place: Place) -> Iterator[Numbered]:
 
 def _entries(lead: Entry, way: Way, start: str | None = None) -> Iterator[Numbered]:
     own = _numbered("", lead["spilled"][way.what], lead[way.what])
-    rows = store.timelines(
+    rows = records.timelines(
         lead["uid"], below=lead["version"], start=start, newest_first=way.newest_first, what=way.what, batch=way.batch
     )
     spilled = (entry for row in rows for entry in _in_order(row, way))

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from lead_crm import mongo
 from lead_crm.access import Actor, visible
-from leads import again, erasing, events, forgetting, keys, record, service, spilled, timeline
+from leads import again, erasing, events, forgetting, keys, record, records, service, spilled, timeline
 from leads import store as lead_store
 from leads.documents import Lead, Timeline
 from leads.record import Ask
@@ -38,9 +38,7 @@ def _all_about(lead: Lead) -> Row:
     return {
         "activities": timeline.whole(lead, "activities"),
         "history": timeline.whole(lead, "history"),
-        "changes": [
-            entry | {"events": events.of_record(lead.uid, entry)} for entry in lead_store.changes_since(lead, 0)
-        ],
+        "changes": [entry | {"events": events.of_record(lead.uid, entry)} for entry in records.since(lead.uid, 0)],
         "accesses": accesses[:MOST_ACCESSES],
         "accesses_complete": len(accesses) <= MOST_ACCESSES,
     }
@@ -92,10 +90,10 @@ def _erased(before: Lead, parts: Sequence[Lead], reason: str, ask: Ask) -> Lead 
 
 
 def _put_out(before: Lead, reason: str, ask: Ask) -> Lead | None:
-    kept, late = record.spill(before)
+    kept, late = record.spill(before, ())
     _scrub(before.uid, late, ask.workflow)
     after = erasing.erased(kept, reason, ask)
-    written = lead_store.replace(after, read=before.version, workflow=ask.workflow, spilled=None)
+    written = lead_store.rewrite(after, read=before.version, workflow=ask.workflow)
     return after if written else None
 
 

@@ -27,7 +27,7 @@ IMPURE_ROOMS = (
     r"|.*\.(store|service|api)$"
 )
 SPEAKS_MONGO = re.compile(
-    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|spilled|turns|worklist|previews|recounts|many)"
+    r".*\.store|lead_crm\.(mongo|store|idempotency|directory|mongod)|leads\.(board|listing|counting|placing|seats|spilled|turns|worklist|previews|records|recounts|many)"
     r"|lead_crm\.(audit|attempts)|leads\.(duplicates|views_store)|management\.(accounts|sessions|audit_log|privacy|reports|retention|worker)"
 )
 CLOCKS = {"now", "today", "utcnow", "time", "monotonic"}

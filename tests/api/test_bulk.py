@@ -360,7 +360,7 @@ class TestManyBatches:
     def test_what_fails_on_our_side_is_said_of_the_leads_that_are_left(
         self, cast: Cast, seven: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        replace, written = bulk.many.replace_many, []
+        replace, written = bulk.many.save_many, []
 
         def fails(writes: Any, workflow: Any) -> Any:
             written.append(len(writes))
@@ -368,7 +368,7 @@ class TestManyBatches:
                 raise RuntimeError("broken")
             return replace(writes, workflow)
 
-        monkeypatch.setattr(bulk.many, "replace_many", fails)
+        monkeypatch.setattr(bulk.many, "save_many", fails)
         told = verdicts(many(cast.alice, "tag", seven, tags=["x"]))
         assert told == {uid: [] if n < 4 else ["not_done"] for n, uid in enumerate(seven)}
         assert found(cast.alice, "tags=x") >= set(seven[:4])

@@ -66,7 +66,7 @@ def test_the_key_with_another_body_is_refused(cast: Cast, leads: list[str]) -> N
 def test_an_interrupted_bulk_goes_on_with_what_is_left(
     cast: Cast, leads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, calls = bulk.many.replace_many, []
+    replace, calls = bulk.many.save_many, []
 
     def fails(*args: Any) -> Any:
         calls.append(1)
@@ -75,7 +75,7 @@ def test_an_interrupted_bulk_goes_on_with_what_is_left(
         return replace(*args)
 
     with monkeypatch.context() as broken:
-        broken.setattr(bulk.many, "replace_many", fails)
+        broken.setattr(bulk.many, "save_many", fails)
         first = done(keyed(cast.alice, leads))
     assert (first["done"], first["refused"]) == (4, 6)
     rewrite(leads[0], current_stage="stage-new")  # it would be moved a second time, did it not know
@@ -107,14 +107,14 @@ def test_also_where_the_second_takes_the_first_for_dead(cast: Cast, leads: list[
 def test_who_writes_in_between_loses_nothing_and_is_found_out_exactly(
     cast: Cast, leads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, others = bulk.many.replace_many, iter([leads[1], leads[3], leads[1], leads[8]])
+    replace, others = bulk.many.save_many, iter([leads[1], leads[3], leads[1], leads[8]])
 
     def late(writes: Any, workflow: Any) -> Any:
         if (uid := next(others, None)) in {write.lead.uid for write in writes}:
             assert cast.bob.patch(f"/api/leads/{uid}/", FIRM).status_code == 200
         return replace(writes, workflow)
 
-    monkeypatch.setattr(bulk.many, "replace_many", late)
+    monkeypatch.setattr(bulk.many, "save_many", late)
     assert done(many(cast.alice, "transition", leads, to_stage="stage-won"))["done"] == 10
     after = [read(cast.alice, uid) for uid in leads]
     assert {row["current_stage"] for row in after} == {"stage-won"}

@@ -67,8 +67,8 @@ def test_whoever_was_drawn_stays_drawn_when_another_writer_was_first(
     on_entering(cast, "stage-contacted", {"mode": "round_robin", "pool": [cast.bob.uid, cast.carol.uid]})
     relaxed(cast.root)
     made = [lead(cast.alice)["uid"] for _ in range(2)]
-    write, lost = store.replace, iter([False])
-    monkeypatch.setattr(store, "replace", lambda *args, **how: next(lost, True) and write(*args, **how))
+    write, lost = store.save, iter([False])
+    monkeypatch.setattr(store, "save", lambda *args, **how: next(lost, True) and write(*args, **how))
     went = [go(cast.alice, uid, "stage-contacted").json()["assigned_to"] for uid in made]
     assert went == [[cast.bob.uid], [cast.carol.uid]]
 
@@ -78,7 +78,7 @@ def test_a_turn_that_was_taken_for_nothing_is_given_back(cast: Cast, monkeypatch
     relaxed(cast.root)
     uid = lead(cast.alice)["uid"]
     with monkeypatch.context() as patch:
-        patch.setattr(store, "replace", lambda *args, **how: False)
+        patch.setattr(store, "save", lambda *args, **how: False)
         patch.setattr(again, "ATTEMPTS", 3)
         assert go(cast.alice, uid, "stage-contacted").json()["code"] == "busy"
     (row,) = mongo.collection("turns").find()

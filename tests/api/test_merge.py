@@ -284,15 +284,15 @@ class TestDying:
     def test_between_the_two_writes_changes_neither(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         one, other = two(cast.alice, None, {"company": "Mill"})
         before = stored(one), stored(other)
-        real, seen = store._replaced, []
+        real, seen = store._saved, []
 
-        def dying(found: Any, *args: Any) -> bool:
-            seen.append(found.uid)
+        def dying(write: Any, *args: Any) -> bool:
+            seen.append(write.lead.uid)
             if len(seen) == 2:
                 raise RuntimeError("killed")
-            return real(found, *args)
+            return real(write, *args)
 
-        monkeypatch.setattr(store, "_replaced", dying)
+        monkeypatch.setattr(store, "_saved", dying)
         with pytest.raises(AssertionError, match="500 is not documented"):
             merge(cast.alice, one, other, Idempotency_Key="k")
         assert seen == [other, one]

@@ -40,7 +40,7 @@ def remove(client: CheckedClient, uid: str, **headers: str) -> Any:
 
 def full(cast: Cast, uid: str) -> None:
     """So that its next write makes something spill over."""
-    while record.spill(store.model(stored(uid)))[1] is None:
+    while not record.full(store.model(stored(uid))):
         cast.root.post(f"/api/leads/{uid}/activities/", {"body": "Hello"})
 
 
@@ -227,14 +227,14 @@ class TestMergedLeads:
         other = str(lead(cast.root, name="Ada", center=NORTH)["uid"])
         full(cast, uid)
         full(cast, other)
-        written = store.replace_all
+        written = store.save_all
 
         def late(*args: Any, **named: Any) -> bool:
-            monkeypatch.setattr(store, "replace_all", written)
+            monkeypatch.setattr(store, "save_all", written)
             assert remove(twin(cast.root), uid).status_code == 204
             return written(*args, **named)
 
-        monkeypatch.setattr(store, "replace_all", late)
+        monkeypatch.setattr(store, "save_all", late)
         assert cast.root.post(f"/api/leads/{uid}/merge/", {"lead": other}).status_code == 404
         left = mongo.collection("leads").find({"uid": {"$regex": f"^{uid}(:|$)"}})
         assert (list(left), read(cast.root, other)["status"]) == ([], "open")
@@ -247,14 +247,14 @@ class TestWhoIsAtWorkOnItMeanwhile:
         """Have something happen between a change's read and its write."""
 
         def happens(work: Callable[[], Any]) -> None:
-            written = store.replace
+            written = store.save
 
-            def replace(*args: Any, **named: Any) -> bool:
-                monkeypatch.setattr(store, "replace", written)
+            def save(*args: Any, **named: Any) -> bool:
+                monkeypatch.setattr(store, "save", written)
                 work()
                 return written(*args, **named)
 
-            monkeypatch.setattr(store, "replace", replace)
+            monkeypatch.setattr(store, "save", save)
 
         return happens
 
@@ -272,7 +272,7 @@ class TestWhoIsAtWorkOnItMeanwhile:
     def test_what_somebody_leaves_who_dies_is_swept(self, cast: Cast, uid: str) -> None:
         """Between writing down what spills over and writing the lead; or answering, after the answers were taken."""
         before, _ = store.load(uid, actor=system())
-        late = record.spill(before.changed(activities=[*before.activities, *before.activities, *before.activities]))[1]
+        late = record.spill(before.changed(activities=before.activities * record.FULL), ())[1]
         assert late
         remove(cast.root, uid)
         store._insert_timeline(late)

@@ -7,7 +7,7 @@ import pytest
 
 from lead_crm import access, directory, idempotency, mongo
 from lead_crm.documents import now
-from leads import record, removal, spilled
+from leads import record, records, removal, spilled
 from leads import store as lead_store
 from leads.messages import ActivityIn
 from leads.service import add_activity
@@ -78,8 +78,7 @@ def values(answer: Any) -> Row:
 
 
 def versions(uid: str) -> dict[int, datetime]:
-    there: Any = lead_store.part(uid, actor=system(), shelves="all")
-    return {entry["version"]: entry["at"] for entry in lead_store.changes_since(there, 0)}
+    return {entry["version"]: entry["at"] for entry in records.since(uid, 0)}
 
 
 def system() -> access.Actor:
@@ -231,7 +230,7 @@ def test_who_comes_again_after_a_crash_finishes(
 
     with monkeypatch.context() as patched:
         for module, name in (
-            (spilled, "put"), (lead_store, "replace"), (lead_store, "remove"),
+            (spilled, "put"), (lead_store, "rewrite"), (lead_store, "remove"),
             (idempotency, "forget_about"),
         ):  # fmt: skip
             patched.setattr(module, name, dying(getattr(module, name)))
@@ -250,15 +249,15 @@ def test_a_writer_who_has_read_it_before_brings_nothing_back(
     """They are about to spill what they have read, and write their timeline document after."""
     winner, loser = parted
     busy(cast, winner, 10 - len(stored(winner)["changes"]))
-    write, late = lead_store.replace, []
+    write, late = lead_store.save, []
 
     def overtaken(*args: Any, **named: Any) -> bool:
         if not late:
-            late.append(named["spilled"])
+            late.append(args[0].spilled)
             privacy.erase(loser, "Asked", actor=system(), now=now())
         return write(*args, **named)
 
-    monkeypatch.setattr(lead_store, "replace", overtaken)
+    monkeypatch.setattr(lead_store, "save", overtaken)
     add_activity(winner, ActivityIn(body="Hello"), actor=system(), now=now(), once=None)
     assert MARK in str(late)
     assert left() == set()

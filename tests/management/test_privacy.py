@@ -265,7 +265,7 @@ def test_who_comes_again_after_a_crash_in_the_middle_finishes(
 
     before = read(cast.alice, known)
     with monkeypatch.context() as patched:
-        patched.setattr(lead_store, "replace", killed)
+        patched.setattr(lead_store, "rewrite", killed)
         with pytest.raises(Killed):
             privacy.erase(known, "Asked", actor=system([NORTH]), now=now())
     assert read(cast.alice, known) == before
@@ -298,15 +298,15 @@ def test_a_writer_who_was_about_to_spill_brings_nothing_back(
     at, actor = f"/api/leads/{known}/activities/", system([NORTH])
     while len(stored(known)["changes"]) < 10:
         answered(cast.alice.post(at, {"body": MARK}), 201)
-    write, late = lead_store.replace, []
+    write, late = lead_store.save, []
 
     def overtaken(*args: Any, **named: Any) -> bool:
         if not late:
-            late.append(named["spilled"])
+            late.append(args[0].spilled)
             privacy.erase(known, "Asked", actor=actor, now=now())
         return write(*args, **named)
 
-    monkeypatch.setattr(lead_store, "replace", overtaken)
+    monkeypatch.setattr(lead_store, "save", overtaken)
     count = read(cast.alice, known)["activities_count"]
     with pytest.raises(rules.Erased):
         service.add_activity(known, ActivityIn(body=MARK), actor=actor, now=now(), once=None)

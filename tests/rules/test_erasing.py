@@ -138,7 +138,7 @@ def test_spilled_entries_are_scrubbed_in_their_places() -> None:
     lead = full_life()
     for hours in range(20):
         lead = rules.add_activity(lead, ActivityIn(body=MARK), ask(HOUSE, at=later(days=1, hours=hours)))
-    _, spilled = record.spill(lead)
+    _, spilled = record.spill(lead, lead.changes)
     assert spilled is not None
     clean: Timeline = erasing.scrubbed(spilled, HOUSE)
     assert MARK in spilled.model_dump_json()

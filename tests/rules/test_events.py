@@ -215,7 +215,7 @@ def test_events_go_where_their_records_go() -> None:
     lead = new_lead(email="ada@example.com")
     for hours in range(1, record.FULL_CHANGES):
         lead = rules.add_activity(lead, ActivityIn(body="x"), at(hours))
-    kept, spilled = record.spill(lead)
+    kept, spilled = record.spill(lead, lead.changes)
     assert spilled is not None
     assert events.of(kept) == []
     assert events.of_record(lead.uid, spilled.model_dump()["changes"][0])[0]["email"] == "ada@example.com"

@@ -366,6 +366,10 @@ def same_passage(one: Lead, other: Lead) -> bool:
     return one.history[-both:] == other.history[-both:] and counts[0] == counts[1]
 
 
+def spilled(lead: Lead) -> Lead:
+    return record.spill(lead, lead.changes)[0]
+
+
 def shown(lead: Lead) -> dict[str, Any]:
     return stored(lead.model_dump(exclude=SAYING))
 
@@ -375,16 +379,15 @@ def shown(lead: Lead) -> dict[str, Any]:
 def test_merging_and_unmerging_gives_both_back_exactly(mine: Any, theirs: Any, choices: dict[str, Any]) -> None:
     """But for version, times and the lines that say so."""
     one, other_life = life(mine), life(theirs)
-    first = record.spill(one.lead)[0]
-    second = record.spill(other_life.lead.model_copy(update={"uid": "LEAD-2"}))[0]
+    first = spilled(one.lead)
+    second = spilled(other_life.lead.model_copy(update={"uid": "LEAD-2"}))
     body = MergeIn.model_validate({"lead": "LEAD-2", "fields": choices})
     asking = ask(COMMON, at=max(one.now, other_life.now))
     try:
         merged, part = merging.merge(first, second, body, asking, REGION, PEOPLE)
     except Conflict:
         return
-    kept_winner, kept_part = record.spill(merged)[0], record.spill(part)[0]
-    back, alone = merging.unmerge(kept_winner, kept_part, merged.changes[-1], None, asking)
+    back, alone = merging.unmerge(spilled(merged), spilled(part), merged.changes[-1], None, asking)
     assert shown(back) == shown(first)
     assert shown(alone) == shown(second)
     assert same_passage(back, first)

@@ -77,7 +77,7 @@ class Past:
 
     def carry_out(self, command: Any, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        kept, spilled = record.spill(self.lead)
+        kept, spilled = record.spill(self.lead, self.lead.changes)
         try:
             after = command(kept, Ask(ALICE, FLOW, self.now))
         except LeadCrmError:

@@ -13,7 +13,7 @@ def noted(lead: Lead, number: int) -> Lead:
 def written(notes: int) -> tuple[Lead, list[Timeline]]:
     lead, timelines = new_lead(), []
     for number in range(1, notes + 1):
-        lead, spilled = record.spill(lead)
+        lead, spilled = record.spill(lead, lead.changes)
         timelines += [spilled] if spilled else []
         lead = noted(lead, number)
     return lead, timelines
@@ -44,7 +44,7 @@ def test_the_lead_says_how_much_it_has_given_away() -> None:
 
 def test_a_short_life_does_not_spill() -> None:
     lead = new_lead()
-    assert record.spill(lead) == (lead, None)
+    assert record.spill(lead, lead.changes) == (lead, None)
 
 
 def test_every_hundred_changes_the_state_goes_along() -> None:
@@ -62,16 +62,16 @@ def test_two_writers_spill_the_very_same_document() -> None:
     lead = new_lead()
     for number in range(14, 24):
         lead = noted(lead, number)
-    (kept, first), (again, second) = record.spill(lead), record.spill(lead)
+    (kept, first), (again, second) = record.spill(lead, lead.changes), record.spill(lead, lead.changes)
     assert first is not None
     assert (kept, first) == (again, second)
     assert first.uid == f"{lead.uid}:{lead.version:010d}"
-    assert record.spill(kept) == (kept, None)
+    assert record.spill(kept, kept.changes) == (kept, None)
 
 
 def test_the_stage_the_lead_stands_in_never_leaves_it() -> None:
     lead = new_lead()
-    kept, spilled = record.spill(lead.changed(history=lead.history * 40))
+    kept, spilled = record.spill(lead.changed(history=lead.history * 40), lead.changes)
     assert spilled is not None
     assert (len(spilled.history), len(kept.history)) == (40 - record.KEPT, record.KEPT)
     assert kept.history[-1].left_at is None
@@ -79,6 +79,6 @@ def test_the_stage_the_lead_stands_in_never_leaves_it() -> None:
 
 def test_spilling_is_no_change_of_the_lead() -> None:
     lead = new_lead().changed(activities=new_lead().activities * 40)
-    kept, _ = record.spill(lead)
+    kept, _ = record.spill(lead, lead.changes)
     assert record.compared(kept) == record.compared(lead)
     assert (kept.version, kept.updated_at) == (lead.version, lead.updated_at)
