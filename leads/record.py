@@ -67,7 +67,7 @@ def derived(values: dict[str, Any], ask: Ask) -> dict[str, Any]:
     due = [task.due_at for task in values["tasks"] if task.status == "pending" and task.due_at]
     return values | {
         "score": total,
-        "score_reasons": reasons,
+        "score_reasons": reasons if reasons != values.get("score_reasons") else values["score_reasons"],
         "next_follow_up_at": min(due, default=values["follow_up_wish"]),
         "due": due,
     }

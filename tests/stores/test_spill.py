@@ -1,10 +1,15 @@
 """Timelines grow for years: old entries leave the lead, and readers never notice."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from lead_crm import mongo
+from leads import records
+from leads.documents import Lead
 from leads.record import FULL, FULL_CHANGES, KEPT, timeline_uid
-from tests.api.steps import EVERY_STAGE, go, read, relaxed, walked
+from tests.api.steps import EVERY_STAGE, go, read, relaxed, twin, walked
 from tests.cast import Cast, lead
 
 
@@ -99,3 +104,46 @@ def test_timelines_are_no_leads(cast: Cast, talkative: str) -> None:
     timeline = mongo.collection("leads").find_one({"type": "timeline"})
     assert timeline is not None
     assert cast.root.get(f"/api/leads/{timeline['uid']}/").status_code == 404
+
+
+def test_whoever_finds_the_records_gone_begins_anew(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer comes between reading the full lead and reading the records that are to leave it."""
+    uid = str(lead(cast.alice)["uid"])
+    path = f"/api/leads/{uid}/activities/"
+    for number in range(FULL_CHANGES - 1):
+        cast.alice.post(path, {"body": f"{number}"})
+    leaving, late = records.leaving, ["late"]
+
+    def overtaken(full: Lead) -> Any:
+        while late:
+            assert twin(cast.alice).post(path, {"body": late.pop()}).status_code == 201
+        return leaving(full)
+
+    monkeypatch.setattr(records, "leaving", overtaken)
+    assert cast.alice.post(path, {"body": "mine"}).status_code == 201
+    told = walked(cast.alice, path)
+    assert [one["body"] for one in told[:2]] == ["mine", "late"]
+    assert [entry["version"] for entry in records.since(uid, 0)] == list(range(1, FULL_CHANGES + 3))
+
+
+def test_many_at_once_begin_anew_with_the_one_whose_records_are_gone(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uids = [str(lead(cast.alice)["uid"]) for _ in range(3)]
+    for uid in uids:
+        for number in range(FULL_CHANGES - 1):
+            cast.alice.post(f"/api/leads/{uid}/activities/", {"body": f"{number}"})
+    leaving, late = records.all_leaving, [uids[1]]
+
+    def overtaken(full: Iterable[Lead]) -> Any:
+        while late:
+            assert twin(cast.alice).post(f"/api/leads/{late.pop()}/activities/", {"body": "late"}).status_code == 201
+        return leaving(full)
+
+    monkeypatch.setattr(records, "all_leaving", overtaken)
+    answer = cast.alice.post("/api/leads/bulk/", {"action": "tag", "uids": uids, "tags": ["x"]}).json()
+    assert (answer["done"], answer["refused"]) == (3, 0)
+    for uid in uids:
+        last = FULL_CHANGES + 1 + (uid == uids[1])
+        assert [entry["version"] for entry in records.since(uid, 0)] == list(range(1, last + 1))
+        assert read(cast.alice, uid)["tags"] == ["x"]
