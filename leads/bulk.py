@@ -23,6 +23,7 @@ from leads.store import Write
 from workflow.documents import Stage
 from workflow.workflow import Workflow
 
+FIRST: Final = 25
 BATCH: Final = 200
 
 Row = dict[str, Any]
@@ -105,8 +106,11 @@ class Room:
 
 
 def batches(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
-    for start in range(0, len(targets), BATCH):
-        yield targets[start : start + BATCH]
+    """The first ones are small: so the answer begins soon."""
+    start, size = 0, min(FIRST, BATCH)
+    while start < len(targets):
+        yield targets[start : start + size]
+        start, size = start + size, min(2 * size, BATCH)
 
 
 def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> Judged:

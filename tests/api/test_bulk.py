@@ -337,6 +337,13 @@ class TestWhoMay:
         assert sorted(noted) == sorted([("change", [leads[0]]), ("read", [unready]), ("read", [leads[1]])])
 
 
+def test_the_first_batches_are_small_so_that_the_answer_begins_soon() -> None:
+    targets = [bulk.Target(str(number)) for number in range(1000)]
+    parts = list(bulk.batches(targets))
+    assert [len(part) for part in parts] == [25, 50, 100, 200, 200, 200, 200, 25]
+    assert [target for part in parts for target in part] == targets
+
+
 class TestManyBatches:
     @pytest.fixture
     def seven(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> list[str]:
