@@ -11,6 +11,7 @@ from leads import assignment, ranking, scoring
 from leads.documents import Activity, Fields, HistoryEntry, Lead, Task
 from leads.record import Ask, Step, changed, line
 from workflow.documents import Stage, TaskTemplate
+from workflow.rules import REFERENCE
 
 Position = Literal["top", "bottom"]
 KEEPING: Final = ("archived", "on_hold")  # only a stage that is deleted moves such a lead; it stays what it is
@@ -135,7 +136,8 @@ def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, An
         wanted = [name for name in ask.workflow.config.required if name not in missing]
         missing += [name for name in wanted if not scoring.is_filled(scoring.value_of(values, name))]
     for name in missing:
-        yield refusal("field_missing", stage.uid, f"{name} is empty.", f"Fill {name}.", field=name)
+        how = f"Convert the lead, with a reference: POST /api/leads/{lead.uid}/convert/." if name == REFERENCE else None
+        yield refusal("field_missing", stage.uid, f"{name} is empty.", how or f"Fill {name}.", field=name)
 
 
 def move(lead: Lead, wish: Move, ask: Ask, fields: Fields | None = None, **also: Any) -> Lead:
@@ -143,7 +145,8 @@ def move(lead: Lead, wish: Move, ask: Ask, fields: Fields | None = None, **also:
     stage = target(ask, wish.to_stage)
     if stage.uid == lead.current_stage:
         return _reordered(lead, wish, ask)
-    moved = lead if fields is None else lead.model_copy(update={"fields": fields})
+    brought = also if fields is None else also | {"fields": fields}
+    moved = lead.model_copy(update=brought) if brought else lead
     if wish.force:
         _may_force(wish, ask)
     if against := refusals(moved, stage, wish, ask):

@@ -48,9 +48,12 @@ def _domain(email: str | None) -> str:
 
 
 def value_of(lead: dict[str, Any], name: str) -> Any:
-    """An attribute of the lead, or a custom field, by the name that stages and rules use."""
-    if name.startswith("fields."):
-        return lead["fields"].get(name.removeprefix("fields."))
+    """An attribute of the lead (or a part of one), or a custom field, by the name that stages and rules use."""
+    whole, _, part = name.partition(".")
+    if whole == "fields" and part:
+        return lead["fields"].get(part)
+    if part:
+        return getattr(lead[whole], part, None)
     return lead[name] if name in lead else lead["fields"].get(name)
 
 

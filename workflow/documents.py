@@ -144,7 +144,11 @@ class StageSettings(Model):
     allowed_next_stages: Annotated[list[Uid], Field(max_length=200)] = []
     required_fields: Annotated[
         list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,80}$")]], Field(max_length=100)
-    ] = Field(default=[], description="Attributes of the lead, or keys of custom fields, to be filled on entering.")
+    ] = Field(
+        default=[],
+        description="Attributes of the lead, or keys of custom fields, to be filled on entering. A won stage may also "
+        "name `conversion.reference`: then only `convert/`, which brings it, gets there, or force.",
+    )
     task_templates: Annotated[list[TaskTemplate], Field(max_length=50)] = []
     allowed_roles: Annotated[list[Key], Field(max_length=50)] = Field(
         default=[], description="Who may move leads here; empty: everyone who may move leads."

@@ -24,6 +24,7 @@ ATTRIBUTES: Final = frozenset({
     "source_detail", "tags", "priority", "assigned_to", "value", "quantity", "expected_close_on",
     "next_follow_up_at", "last_contacted_at", "lead_type",
 })  # fmt: skip
+REFERENCE: Final = "conversion.reference"  # brought by converting, which leads to won stages: only these may require it
 SORTS: Final = frozenset({
     "created_at", "updated_at", "score", "next_follow_up_at", "name", "stage_entered_at", "expected_close_on",
 })  # fmt: skip
@@ -205,15 +206,22 @@ def stage_faults(workflow: Workflow, stage: Stage) -> list[Fault]:
     if any(other.slug == stage.slug and other.uid != stage.uid for other in workflow.stages):
         faults.append(Fault("/slug", "taken", f"Another stage has the slug {stage.slug}."))
     faults += unknown("/allowed_roles", stage.allowed_roles, sorted(role_names(workflow)), "role")
-    faults += [
-        Fault(f"/required_fields/{i}", "unknown_field", _no_field(workflow, name))
-        for i, name in enumerate(stage.required_fields) if not is_known(workflow, name)
-    ]  # fmt: skip
+    faults += _required_faults(workflow, stage)
     faults += twice("/required_fields", stage.required_fields)
     if stage.archived and (leading := consistency.led_to(workflow, stage.uid)):
         detail = f"Leads are moved here by themselves: change {', '.join(leading)} of the config first."
         faults.append(Fault("/archived", "in_use", detail))
     return faults + _template_faults(workflow, stage) + assignment.stage_faults(workflow, stage)
+
+
+def _required_faults(workflow: Workflow, stage: Stage) -> Iterator[Fault]:
+    for i, name in enumerate(stage.required_fields):
+        at = f"/required_fields/{i}"
+        if name == REFERENCE and stage.kind != "won":
+            detail = f"Leads are converted into won stages only: leave {REFERENCE} out, or give the stage the kind won."
+            yield Fault(at, "not_won", detail)
+        elif name != REFERENCE and not is_known(workflow, name):
+            yield Fault(at, "unknown_field", _no_field(workflow, name))
 
 
 def _template_faults(workflow: Workflow, stage: Stage) -> list[Fault]:

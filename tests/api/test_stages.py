@@ -77,6 +77,13 @@ def test_a_change_that_contradicts_the_rest_is_refused(cast: Cast, body: object,
     assert codes(cast.root.patch("/api/stages/stage-new/", body)) == {(pointer, code)}
 
 
+def test_only_a_won_stage_may_require_the_reference_of_a_conversion(cast: Cast) -> None:
+    required = {"required_fields": ["conversion.reference"]}
+    assert cast.root.patch("/api/stages/stage-won/", required).status_code == 200
+    assert codes(cast.root.patch("/api/stages/stage-won/", {"kind": "open"})) == {("/required_fields/0", "not_won")}
+    assert codes(cast.root.patch("/api/stages/stage-new/", required)) == {("/required_fields/0", "not_won")}
+
+
 def test_faults_of_a_new_stage_come_at_once(cast: Cast) -> None:
     body = {"name": "x", "allowed_next_stages": ["moon"], "required_fields": ["moon"], "slug": "new-lead"}
     pointers = {pointer for pointer, _ in codes(cast.root.post("/api/stages/", body))}

@@ -9,7 +9,7 @@ from leads import gate, life, rules
 from leads.documents import Lead
 from leads.gate import Move
 from leads.life_messages import CloseIn, ConvertIn, HoldIn
-from tests.rules.making import CALL, FLOW, NEW, ask, faults, flow, later, moved, new_lead, patch, stage
+from tests.rules.making import CALL, FLOW, NEW, WON, against, ask, faults, flow, later, moved, new_lead, patch, stage
 from workflow.workflow import Workflow
 
 CONTACTED = moved(new_lead(), "contacted")
@@ -55,6 +55,42 @@ def test_nothing_is_converted_twice_or_in_the_future() -> None:
     with pytest.raises(Invalid) as early:
         converted(converted_at="2030-01-01T00:00:00Z")
     assert faults(early) == [("/converted_at", "in_the_future")]
+
+
+BY_REFERENCE = flow(stage("won", kind="won", required_fields=["conversion.reference"]))
+
+
+class TestAStageThatStandsForAConversion:
+    def test_is_entered_with_a_reference_only(self) -> None:
+        refusal, *others = against(CONTACTED, "won", ask(BY_REFERENCE, at=later(hours=5)))
+        assert (refusal["code"], refusal["field"], others) == ("field_missing", "conversion.reference", [])
+        assert "/api/leads/LEAD-1/convert/" in refusal["how_to_pass"]
+        lead = converted(workflow=BY_REFERENCE)
+        assert (lead.current_stage, lead.conversion and lead.conversion.reference) == ("won", "ENR-7")
+
+    def test_says_so_beforehand(self) -> None:
+        (verdict,) = (one for one in gate.moves(CONTACTED, ask(BY_REFERENCE), ()) if one["stage"] == "won")
+        assert [one["field"] for one in verdict["refusals"]] == ["conversion.reference"]
+
+    def test_can_be_forced_and_gets_its_reference_afterwards(self) -> None:
+        lead = moved(CONTACTED, "won", workflow=BY_REFERENCE, force=True, reason="The paper follows")
+        assert (lead.status, lead.conversion) == ("won", None)
+        assert converted(lead, BY_REFERENCE).conversion is not None
+
+    def test_asks_again_once_the_lead_was_reopened(self) -> None:
+        again = reopened(converted(workflow=BY_REFERENCE), BY_REFERENCE)
+        (refusal,) = against(again, "won", ask(BY_REFERENCE, at=later(hours=7)))
+        assert refusal["field"] == "conversion.reference"
+        new = life.convert(again, ConvertIn(reference="ENR-8"), ask(BY_REFERENCE, at=later(hours=7)))
+        assert (new.current_stage, new.conversion and new.conversion.reference) == ("won", "ENR-8")
+
+    def test_takes_a_lead_that_was_converted_into_another(self) -> None:
+        workflow = flow(WON.changed(allowed_next_stages=["paid"]), PAID)
+        assert moved(converted(workflow=workflow), "paid", workflow=workflow).conversion is not None
+        assert len(against(moved(CONTACTED, "won", workflow=workflow), "paid", ask(workflow))) == 1
+
+
+PAID = stage("paid", kind="won", required_fields=["conversion.reference"])
 
 
 def test_closing_takes_the_first_lost_stage_that_may_follow() -> None:

@@ -36,6 +36,26 @@ def test_a_stage_contradicts_nothing(values: dict[str, Any], found: list[tuple[s
     assert problems == [(f"/stages/new{pointer}", code) for pointer, code in found]
 
 
+@pytest.mark.parametrize(("kind", "name", "code"), [
+    ("open", "conversion.reference", "not_won"), ("lost", "conversion.reference", "not_won"),
+    ("won", "conversion.note", "unknown_field"), ("won", "conversion", "unknown_field"),
+    ("won", "fields.conversion.reference", "unknown_field"), ("won", "address.city", "unknown_field"),
+])  # fmt: skip
+def test_only_a_won_stage_may_require_the_reference_and_nothing_else_of_a_conversion(
+    kind: str, name: str, code: str
+) -> None:
+    assert flow(stage("won", kind="won", required_fields=["conversion.reference"]))
+    assert unsound(stage("end", kind=kind, required_fields=["email", name])) == [
+        ("/stages/end/required_fields/1", code)
+    ]
+
+
+def test_nothing_else_may_ask_for_the_reference() -> None:
+    rule = {"when": "filled", "field": "conversion.reference", "points": 5}
+    assert unsound(scoring={"rules": [rule]}) == [("/scoring/rules/0/field", "unknown_field")]
+    assert unsound(required=["conversion.reference"]) == [("/required/0", "unknown_attribute")]
+
+
 @pytest.mark.parametrize("uid", ["move", "reorder"])
 def test_some_uids_are_addresses_of_the_api(uid: str) -> None:
     assert unsound(stage(uid)) == [(f"/stages/{uid}/uid", "reserved")]

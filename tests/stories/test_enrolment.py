@@ -149,6 +149,56 @@ def test_scene_7_without_a_reference_nobody_is_enrolled(gym: Gym) -> None:
     assert gym.lead["current_stage"] == "IV_COMPLETED"
 
 
+def test_scene_7_no_drag_move_or_bulk_enrols_a_child_without_a_reference(gym: Gym) -> None:
+    gym.completes(visit(gym), outcome="INTERESTED_ENROLL_NOW")
+    path, to = f"/api/leads/{gym.uid}/", {"to_stage": "CONVERTED"}
+    one_by_one = [
+        gym.done(gym.counsellor.post(f"{path}transition/", to), 409)["refusals"],
+        gym.done(gym.counsellor.post("/api/leads/kanban/move/", to | {"lead": gym.uid}), 409)["refusals"],
+        next(row for row in gym.done(gym.counsellor.get(f"{path}moves/"))["results"] if row["stage"] == "CONVERTED")[
+            "refusals"
+        ],
+    ]
+    bulk = {"action": "transition", "uids": [gym.uid], "to_stage": "CONVERTED"}
+    (row,) = gym.done(gym.cast.alice.post("/api/leads/bulk/", bulk))["results"]
+    for (refusal,) in (*one_by_one, row["refusals"]):
+        assert (refusal["code"], refusal["field"]) == ("field_missing", "conversion.reference")
+        assert f"POST {path}convert/" in refusal["how_to_pass"]
+    assert gym.lead["current_stage"] == "IV_COMPLETED"
+    assert gym.does("convert", {"reference": "ENR-2026-0043"})["current_stage"] == "CONVERTED"
+
+
+def test_scene_7_whoever_takes_the_enrolment_back_is_asked_for_a_reference_again(gym: Gym) -> None:
+    gym.completes(visit(gym), outcome="INTERESTED_ENROLL_NOW")
+    gym.does("convert", {"reference": "ENR-2026-0044"})
+    again = gym.does("reopen", {"note": "They moved the date"})
+    assert (again["current_stage"], again["conversion"]) == ("IV_COMPLETED", None)
+    (refusal,) = gym.does("transition", {"to_stage": "CONVERTED"}, 409)["refusals"]
+    assert refusal["field"] == "conversion.reference"
+    anew = gym.does("convert", {"reference": "ENR-2026-0051"})
+    assert (anew["current_stage"], anew["conversion"]["reference"]) == ("CONVERTED", "ENR-2026-0051")
+
+
+def test_scene_7_an_outcome_that_enrols_leaves_the_child_where_it_is_until_there_is_a_reference(gym: Gym) -> None:
+    root, outcome = gym.cast.root, {"key": "ENROLLED", "label": "Enrolled", "move_to": "CONVERTED"}
+    kinds = root.get("/api/config/").json()["task_kinds"]
+    follow_up = next(kind for kind in kinds if kind["key"] == "follow_up")
+    follow_up["outcomes"] = [outcome]
+    gym.done(root.patch("/api/config/", {"task_kinds": kinds}))
+    answered = gym.completes(gym.schedules("follow_up"), outcome="ENROLLED")
+    (refusal,) = answered["automation"]["refusals"]
+    assert (answered["current_stage"], refusal["field"]) == ("FOLLOW_UP_PENDING", "conversion.reference")
+    assert gym.does("convert", {"reference": "ENR-2026-0045"})["current_stage"] == "CONVERTED"
+
+
+def test_scene_7_an_administrator_may_force_it_and_give_the_reference_later(gym: Gym) -> None:
+    gym.completes(visit(gym), outcome="INTERESTED_ENROLL_NOW")
+    path = f"/api/leads/{gym.uid}/"
+    forced = {"to_stage": "CONVERTED", "force": True, "reason": "The form comes by post"}
+    assert gym.done(gym.cast.alice.post(f"{path}transition/", forced))["conversion"] is None
+    assert gym.does("convert", {"reference": "ENR-2026-0046"})["conversion"]["reference"] == "ENR-2026-0046"
+
+
 def test_scene_8_the_enquiry_is_closed_for_a_reason(gym: Gym) -> None:
     for reason in ({}, {"reason": ""}, {"reason": "x" * 501}):
         gym.does("close", reason, 422)
