@@ -53,7 +53,7 @@ class Last:
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
     with Dealer(now) as dealer:
         ask = Ask(actor, workflow_service.current(), now, once, pick=dealer.asked())
-        made = partial(rules.create, body, ask, directory.people(body.assigned_to))
+        made = partial(rules.create, body, ask, directory.people(rules.named(body)))
         return _entered(made(), ask, ask.workflow.config.duplicates.policy, Last(dealer, made))
 
 
@@ -136,4 +136,4 @@ def _there(uid: str, actor: Actor) -> service.Changed:
 
 def faults_of_new(body: LeadIn, *, actor: Actor) -> list[Fault]:
     ask = Ask(actor, workflow_service.current(), documents.now())
-    return service.faults_of(lambda: rules.create(body, ask, directory.people(body.assigned_to)))
+    return service.faults_of(lambda: rules.create(body, ask, directory.people(rules.named(body))))

@@ -250,9 +250,10 @@ def _entry(stage: Stage, wish: Move, ask: Ask) -> dict[str, Any]:
     return values
 
 
-def begin(values: dict[str, Any], stage: Stage, ask: Ask) -> dict[str, Any]:
-    """A new lead enters the first stage of its life."""
-    assigned, given = _holders(values, stage, ask, moving=False)
+def begin(values: dict[str, Any], stage: Stage, ask: Ask, *, by_rule: bool) -> dict[str, Any]:
+    """A new lead enters the first stage of its life; `by_rule`: nobody has said whose it is."""
+    held: list[str] = values["assigned_to"]
+    assigned, given = _holders(values, stage, ask, moving=False) if by_rule else (held, [])
     entered = _entry(stage, Move(stage.uid), ask)
     return values | entered | {"assigned_to": assigned, "tasks": tasks_of(stage, assigned, ask), "activities": given}
 

@@ -46,7 +46,9 @@ class LeadIn(In, Attributes):
     center: Key | None = Field(
         default=None, description=f"Your only one where left out (`{DEFAULT_CENTER}` where none are made)."
     )
-    assigned_to: Assignees = Field(default=[], description="Empty: whoever gets it by `assignment` in the config.")
+    assigned_to: Assignees | MISSING | None = Field(
+        default=MISSING, description="Left out: whoever gets it by `assignment` in the config; [] or null: nobody."
+    )
 
 
 AddressPatch = partial("AddressPatch", Address)

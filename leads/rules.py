@@ -5,6 +5,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from pydantic import MISSING
+
 from lead_crm.access import Actor, Person
 from lead_crm.diff import same
 from lead_crm.errors import Conflict, Fault, Invalid, Merged, NotAllowed
@@ -52,21 +54,26 @@ def create(
     given = ask.workflow.values.with_defaults(body.fields, lead_type=body.lead_type)
     fields, faults = ask.workflow.values.convert(given, lead_type=body.lead_type)
     center, center_faults = _center(body.center, ask.actor)
-    named = {fault.pointer for fault in faults}
+    wrong = {fault.pointer for fault in faults}
     missing = ask.workflow.values.missing(fields, lead_type=body.lead_type, keys=required)
-    faults += [fault for fault in missing if fault.pointer not in named]
+    faults += [fault for fault in missing if fault.pointer not in wrong]
     values = {name: getattr(body, name) for name in type(body).model_fields}
-    values |= {"fields": fields, "center": center, "name": body.name or _joined(body)}
+    values |= {"fields": fields, "center": center, "name": body.name or _joined(body), "assigned_to": named(body)}
     values["priority"] = body.priority or _default_priority(ask)
     values["address"] = _in_default_country(body.address, ask)
     if not values["name"]:
         faults.append(Fault("/name", "required", "Give a name, or a first_name or last_name."))
     faults += _missing(values, ask.workflow.config.required if required is None else ())
-    strangers = [] if center_faults else unknown_people(body.assigned_to, center, people)
+    strangers = [] if center_faults else unknown_people(values["assigned_to"], center, people)
     if faults := [*faults, *center_faults, *_choice_faults(values, ask), *strangers]:
         raise Invalid(faults)
-    _may_assign(body.assigned_to, ask)
-    return _first_version(begin(values, stage, ask), ask)
+    _may_assign(values["assigned_to"], ask)
+    return _first_version(begin(values, stage, ask, by_rule=body.assigned_to is MISSING), ask)
+
+
+def named(body: LeadIn) -> list[str]:
+    """Who is to get it; where nobody is named, that may be meant, or left to the rules."""
+    return [] if body.assigned_to is MISSING else list(dict.fromkeys(body.assigned_to or ()))
 
 
 def _first_version(values: dict[str, Any], ask: Ask) -> Lead:

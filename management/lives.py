@@ -260,7 +260,7 @@ class Life:
         }  # fmt: skip
         values |= self._chosen(values)
         values["fields"] = self._fields(values.get("fields", {}), values["lead_type"])
-        values |= {"center": self.center, "assigned_to": [self.owner.uid] if self.owner else []}
+        values |= {"center": self.center} | ({"assigned_to": [self.owner.uid]} if self.owner else {})
         needed = {name: value for name, value in self.words.needed.items() if name in self.scene.needed}
         return LeadIn.model_validate(self.teller.told(needed) | values)
 

@@ -59,7 +59,7 @@ class AssignmentRule(Dealing):
 
 
 class Assignment(Dealing):
-    """Who gets new leads that name nobody in `assigned_to`.
+    """Who gets new leads that leave out `assigned_to` ([] and null mean nobody).
 
     The first of these decides: `auto_assign` of the stage that the lead enters, the first rule that fits, `mode` and
     `pool` here. Each counts its turns in each centre by itself; turns go on where they were when a pool changes.

@@ -82,7 +82,7 @@ def test_no_body_brings_a_write_down(cast: Cast, standing: dict[str, str], write
 # Where nothing has to be said; what it comes to without a body.
 SILENT = {
     "complete a task": 200, "reopen a task": 200, "cancel a task": 200, "lock": 200, "archive": 200, "restore": 200,
-    "create a lead": 422, "set up": 409,  # nothing has to be said to be told what is missing
+    "set up": 409,  # nothing has to be said to be told that it is there
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""New leads that name nobody, and leads that enter a stage, go to somebody by the rules of the config."""
+"""New leads that leave open whose they are, and leads that enter a stage, go to somebody by the rules of the config."""
 
 from typing import Any
 
@@ -43,9 +43,25 @@ class TestNewLeads:
         assert (made["assigned_to"], why(cast.alice, made["uid"])) == ([cast.nora.uid], [])
         assert holders(cast.alice, 1) == [cast.bob.uid]
 
-    def test_name_nobody_with_an_empty_list_either(self, cast: Cast) -> None:
+    @pytest.mark.parametrize("nobody", [[], None], ids=["empty", "null"])
+    def test_go_to_nobody_where_nobody_is_named_on_purpose(self, cast: Cast, nobody: Any) -> None:
         dealt(cast, "round_robin", cast.bob, cast.carol)
-        assert holder(lead(cast.alice, assigned_to=[])) == cast.bob.uid
+        made = lead(cast.alice, assigned_to=nobody)
+        assert (made["assigned_to"], why(cast.alice, made["uid"])) == ([], [])
+        assert [task["assigned_to"] for task in made["tasks"]] == [None]
+        on_entering(cast, "stage-new", cast.nora.uid)
+        assert holder(lead(cast.bob, assigned_to=nobody)) == ""
+        assert holder(lead(cast.alice)) == cast.nora.uid
+        on_entering(cast, "stage-new", None)
+        assert holders(cast.alice, 1) == [cast.bob.uid]
+
+    def test_of_nobody_stay_so_when_they_are_given_back(self, cast: Cast) -> None:
+        dealt(cast, "round_robin", cast.bob, cast.carol)
+        made = lead(cast.alice)
+        for nobody in (None, []):
+            given = cast.alice.post(f"/api/leads/{made['uid']}/assign/", {"assigned_to": nobody}).json()
+            assert (given["assigned_to"], given["version"]) == ([], 2)
+        assert holders(cast.alice, 1) == [cast.carol.uid]
 
     def test_of_an_agent_are_given_out_too_without_lead_assign(self, cast: Cast) -> None:
         dealt(cast, "round_robin", cast.carol, cast.nora)

@@ -66,7 +66,7 @@ def ask(workflow: Workflow = FLOW, actor: Actor = ALICE, at: datetime = SOON, on
 
 def new_lead(workflow: Workflow = FLOW, actor: Actor = ALICE, **values: Any) -> Lead:
     body = LeadIn.model_validate({"name": "Ada Lovelace"} | values)
-    people = {uid: Person(uid, uid.title(), (), everywhere=True) for uid in body.assigned_to}
+    people = {uid: Person(uid, uid.title(), (), everywhere=True) for uid in rules.named(body)}
     return rules.create(body, ask(workflow, actor, NOW), people).model_copy(update={"uid": "LEAD-1"})
 
 

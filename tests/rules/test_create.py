@@ -54,6 +54,14 @@ def test_the_first_stage_gives_its_tasks_and_its_holder() -> None:
     assert (lead.assigned_to, [t.assigned_to for t in lead.tasks]) == (["zoe"], ["zoe"])
 
 
+@pytest.mark.parametrize("nobody", [[], None], ids=["empty", "null"])
+def test_nobody_named_on_purpose_means_nobody(nobody: Any) -> None:
+    workflow = flow(stage("new", "contacted", task_templates=[CALL], auto_assign="zoe"))
+    lead = new_lead(workflow, assigned_to=nobody)
+    assert (lead.assigned_to, [t.assigned_to for t in lead.tasks], len(lead.activities)) == ([], [None], 1)
+    assert new_lead(workflow, BOB, assigned_to=nobody).assigned_to == []
+
+
 @pytest.mark.parametrize(("given", "name"), [
     ({"first_name": "Ada", "last_name": "Lovelace"}, "Ada Lovelace"), ({"last_name": "Lovelace"}, "Lovelace"),
     ({"name": "The Countess", "first_name": "Ada"}, "The Countess"),
