@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from lead_crm import cursors, mongo
 from lead_crm.access import NOBODY, Actor, visible
-from lead_crm.errors import NeedsServer
+from lead_crm.errors import Fault, NeedsServer
 from leads.documents import Task
 from leads.filters import moment
 from leads.keys import EVERYBODY, NO_FOLLOW_UP, doing, of_kind, work
@@ -72,6 +72,17 @@ class Walk:
         return list(cursor.limit(limit).max_time_ms(PATIENCE_MS))
 
 
+def faults(query: WorkQuery) -> list[Fault]:
+    """Filters that do not go together."""
+    found = []
+    if query.mine and query.assigned_to:
+        detail = "Send mine=true for what you have to do, or assigned_to for what somebody was given, not both."
+        found.append(Fault("/assigned_to", "not_both", detail))
+    if query.status != "pending" and not query.lead:
+        found.append(Fault("/status", "needs_lead", "Closed tasks are listed for one lead: send lead as well."))
+    return found
+
+
 def page(query: WorkQuery, *, actor: Actor, now: datetime) -> tuple[list[Item], str | None]:
     """The tasks, and the cursor of what follows."""
     if mongo.in_memory():
@@ -105,8 +116,11 @@ def _place(text: str) -> Place:
 
 def _names(query: WorkQuery, actor: Actor) -> list[str]:
     """Under which names to look."""
-    if query.mine or actor.scope == "tasks":
-        return [actor.uid, *(f"role:{role}" for role in actor.roles)]
+    mine = [actor.uid, *(f"role:{role}" for role in actor.roles)]
+    if query.mine:
+        return mine
+    if actor.scope == "tasks":
+        return [name for name in mine if query.assigned_to in (None, name)]
     if query.assigned_to:
         return [query.assigned_to]
     if actor.scope == "own":
@@ -147,7 +161,9 @@ def is_overdue(task: Row, now: datetime) -> bool:
 
 def _doer(query: WorkQuery, actor: Actor) -> set[str]:
     """Who sees the lead sees all of its tasks, unless somebody's are asked for."""
-    return set(_names(query, actor)) if query.mine or query.assigned_to else {EVERYBODY}
+    if query.assigned_to:
+        return {query.assigned_to}
+    return set(_names(query, actor)) if query.mine else {EVERYBODY}
 
 
 def _names_of(item: Item) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lead_crm import cursors
-from lead_crm.errors import Fault, Invalid, Merged, NeedsServer, NotFound
+from lead_crm.errors import Invalid, Merged, NeedsServer, NotFound
 from lead_crm.http import Call, endpoint
 from leads import shown, store, worklist
 from leads.life_messages import WorkPage, WorkQuery
@@ -21,11 +21,11 @@ def list_work(call: Call[None, WorkQuery]) -> Row:
     too (`status`), and the other filters mean the same.
     """
     count = None
+    if faults := worklist.faults(call.query):
+        raise Invalid(faults)
     if call.query.lead:
         row = store.get(call.query.lead, actor=call.actor, projection=worklist.LEAD | {"tasks": 1})
         items, following, count = worklist.of_lead(row, call.query, actor=call.actor, now=call.now)
-    elif call.query.status != "pending":
-        raise Invalid([Fault("/status", "needs_lead", "Closed tasks are listed for one lead: send lead as well.")])
     else:
         items, following = worklist.page(call.query, actor=call.actor, now=call.now)
     return {

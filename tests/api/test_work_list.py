@@ -83,6 +83,18 @@ def test_mine_are_those_given_to_me_and_those_of_nobody_on_my_leads(cast: Cast) 
     assert seen(cast.bob) == [given, nobodys, carols]
 
 
+def test_mine_and_somebodys_do_not_go_together(cast: Cast, uid: str) -> None:
+    made = task(cast.alice, uid, assigned_to=cast.carol.uid)
+    for whose in (cast.carol, cast.alice):
+        for more in ("", f"&lead={uid}", "&lead=nowhere"):
+            refused = cast.alice.get(f"{LIST}?mine=true&assigned_to={whose.uid}{more}")
+            assert (refused.status_code, codes(refused)) == (422, {("/assigned_to", "not_both")})
+    assert "mine=true" in refused.json()["errors"][0]["detail"]
+    all_at_once = cast.alice.get(f"{LIST}?mine=true&assigned_to=x&status=completed")
+    assert codes(all_at_once) == {("/assigned_to", "not_both"), ("/status", "needs_lead")}
+    assert seen(cast.alice, f"mine=false&assigned_to={cast.carol.uid}") == [made]
+
+
 def test_agents_see_no_tasks_of_their_colleagues_leads(cast: Cast) -> None:
     hers = bare(cast.alice, assigned_to=[cast.carol.uid])
     made = task(cast.alice, hers)
@@ -118,6 +130,16 @@ def test_a_trainer_sees_own_tasks_without_what_is_personal(cast: Cast) -> None:
     his = task(cast.alice, uid, kind="visit", assigned_to=cast.tom.uid)
     (row,) = walked(cast.tom, LIST)
     assert (row["uid"], row["lead"]["email"]) == (his, None)
+
+
+def test_a_trainer_who_asks_for_somebody_elses_tasks_is_not_told_his_own(cast: Cast) -> None:
+    uid = bare(cast.alice)
+    his = task(cast.alice, uid, kind="visit", assigned_to=cast.tom.uid)
+    carols = task(cast.alice, uid, assigned_to=cast.carol.uid)
+    assert [seen(cast.tom, query) for query in ("", f"assigned_to={cast.tom.uid}", "mine=true")] == [[his]] * 3
+    assert seen(cast.tom, f"assigned_to={cast.carol.uid}") == []
+    assert set(seen(cast.tom, f"lead={uid}")) == {his, carols}  # who sees the lead sees all of its tasks
+    assert seen(cast.tom, f"lead={uid}&assigned_to={cast.carol.uid}") == [carols]
 
 
 def test_reassigning_the_lead_takes_its_tasks_along(cast: Cast) -> None:
