@@ -3,7 +3,7 @@
 import mmap
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -122,6 +122,11 @@ def people(uids: Iterable[str]) -> dict[str, Person]:
             found[person.uid] = person
             _keep(f"person:{person.uid}", state, person)
     return {uid: person for uid, person in found.items() if person is not None}
+
+
+def named(uids: Sequence[str]) -> Mapping[str, Person]:
+    """As `people`, of always the same ones: that somebody is there no more is remembered as well."""
+    return remembered(f"named:{','.join(uids)}", partial(people, uids)) if uids else {}
 
 
 def member(uid: str) -> Person | None:

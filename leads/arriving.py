@@ -52,7 +52,7 @@ class Last:
 
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
     with Dealer(now) as dealer:
-        ask = Ask(actor, workflow_service.current(), now, once, pick=dealer.asked())
+        ask = _ask(actor, now, once, dealer)
         made = partial(rules.create, body, ask, directory.people(rules.named(body)))
         return _entered(made(), ask, ask.workflow.config.duplicates.policy, Last(dealer, made))
 
@@ -62,13 +62,18 @@ def receive(
 ) -> Lead:
     """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
     with Dealer(now) as dealer:
-        ask = Ask(_public(), workflow_service.current(), now, once, pick=dealer.asked())
+        ask = _ask(_public(), now, once, dealer)
         made = partial(capture.lead, body, ask, also)
         came = made()
         door()
         policies = ask.workflow.config.duplicates
         entered = _entered(came, ask, policies.public or policies.policy, Last(dealer, made))
     return came.model_copy(update={"uid": entered.lead.uid})
+
+
+def _ask(actor: Actor, now: datetime, once: str | None, dealer: Dealer) -> Ask:
+    workflow = workflow_service.current()
+    return Ask(actor, workflow, now, once, pick=dealer.asked(), people=directory.named(workflow.named))
 
 
 def _public() -> Actor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from lead_crm import directory
 from lead_crm.access import Actor
 from lead_crm.errors import Invalid, LeadCrmError, Merged, NotFound, Refused, Stale
 from leads import again, gate, many, record, records, rules, seats, service
@@ -151,7 +152,8 @@ def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room |
         return []
     kept, spilled = record.spill(before, leaving)
     turns: list[Wanted] = []
-    after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once, pick=turns.append))
+    people = directory.named(found.workflow.named)
+    after = work.rule(kept, Ask(work.actor, found.workflow, work.now, once, pick=turns.append, people=people))
     if after is kept:
         return []
     stage = service.limited(before, after, found.workflow)

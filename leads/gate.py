@@ -189,7 +189,7 @@ def entering(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Step:
     values |= {
         "history": [*_exited(lead, ask), *values["history"]],
         "assigned_to": assigned,
-        "tasks": [*lead.tasks, *tasks_of(stage, assigned, ask)],
+        "tasks": [*lead.tasks, *tasks_of(stage, assigned, lead.center, ask)],
     }
     lines = [line(ask, "stage_change", wish.note, **_said(lead, stage, wish))]
     if values["status"] != lead.status:
@@ -255,7 +255,8 @@ def begin(values: dict[str, Any], stage: Stage, ask: Ask, *, by_rule: bool) -> d
     held: list[str] = values["assigned_to"]
     assigned, given = _holders(values, stage, ask, moving=False) if by_rule else (held, [])
     entered = _entry(stage, Move(stage.uid), ask)
-    return values | entered | {"assigned_to": assigned, "tasks": tasks_of(stage, assigned, ask), "activities": given}
+    tasks = tasks_of(stage, assigned, values["center"], ask)
+    return values | entered | {"assigned_to": assigned, "tasks": tasks, "activities": given}
 
 
 def place(position: Position, ask: Ask) -> str:
@@ -263,17 +264,19 @@ def place(position: Position, ask: Ask) -> str:
     return rank(ask.now, new_uid()[:6] + "1")  # a key must not end in 0: nothing would fit below it
 
 
-def tasks_of(stage: Stage, assigned: list[str], ask: Ask) -> list[Task]:
-    return [_task(template, stage, assigned, ask) for template in stage.task_templates]
+def tasks_of(stage: Stage, assigned: list[str], center: str, ask: Ask) -> list[Task]:
+    return [_task(template, stage, assigned, center, ask) for template in stage.task_templates]
 
 
-def _task(template: TaskTemplate, stage: Stage, assigned: list[str], ask: Ask) -> Task:
+def _task(template: TaskTemplate, stage: Stage, assigned: list[str], center: str, ask: Ask) -> Task:
+    """Of somebody who has left, or does not work in the centre, it is nobody's."""
     who, _, name = template.assignee.partition(":")
+    there = who == "user" and name in ask.people and ask.people[name].works_in(center)
     due = None if template.due_in_days is None else ask.now + timedelta(days=template.due_in_days)
     owner = assigned[0] if assigned else None
     return Task(
         uid=new_uid(), kind=template.kind, title=template.title, required=template.required, due_at=due,
-        assigned_to={"owner": owner, "user": name}.get(who), assigned_role=name if who == "role" else None,
+        assigned_to=name if there else owner if who == "owner" else None, assigned_role=name if who == "role" else None,
         stage=stage.uid, template=template.uid, created_at=ask.now, created_by=ask.actor.uid,
     )  # fmt: skip
 

@@ -1,12 +1,12 @@
 """What every change of a lead has in common: derived values, the difference, the timeline, the next version."""
 
 import operator
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from lead_crm.access import Actor
+from lead_crm.access import Actor, Person
 from lead_crm.diff import Difference, differences, same
 from lead_crm.documents import new_uid
 from leads import events, scoring
@@ -42,6 +42,7 @@ class Ask:
     once: str | None = None
     full: frozenset[str] = frozenset()  # stages that are known to have no room
     pick: Pick = unasked  # who gets a lead by a rule
+    people: Mapping[str, Person] = field(default_factory=dict)  # of those whom stages name, all who are there
 
     def after(self, lead: Lead) -> "Ask":
         """Never at or before the lead's last change, so that every version has a moment of its own."""

@@ -276,7 +276,8 @@ def change(
             if (leaving := records.leaving(before)) is None:
                 continue
             kept, spilled = record.spill(before, leaving)
-            ruled = partial(rule, kept, Ask(actor, workflow, now, once, pick=dealer.asked()))
+            people = directory.named(workflow.named)
+            ruled = partial(rule, kept, Ask(actor, workflow, now, once, pick=dealer.asked(), people=people))
             wished = ruled()
             if wished is kept:
                 return before, workflow

@@ -121,7 +121,8 @@ def _scene(missing: int, now: datetime) -> Scene:
     people = [accounts.actor_of(account) for account in accounts.accounts.find({"active": True})]
     staff, helpers = ({center: who(center, people) for center in centers} for who in (_staff, _helpers))
     return Scene(
-        workflow, words.load(workflow_store.preset()), system(centers), staff, helpers, frozenset(required),
+        workflow, words.load(workflow_store.preset()), system(centers), staff, helpers,
+        directory.named(workflow.named), frozenset(required),
         1 if unique or missing < SHARED else min(SHARING, max(2, missing // LIVES)), now,
     )  # fmt: skip
 

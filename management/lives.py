@@ -95,7 +95,7 @@ class Life:
         return usable[-1].again(self.kind, Teller(self.words, number, dice, born, self.kept), born)
 
     def _ask(self, actor: Actor | None = None) -> Ask:
-        return Ask(actor or self.worker, self.scene.workflow, self.at)
+        return Ask(actor or self.worker, self.scene.workflow, self.at, people=self.scene.named)
 
     def _pass(self, **later: float) -> None:
         """Nobody works at night; and only appointments are on the full minute."""

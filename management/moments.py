@@ -1,11 +1,12 @@
 """A demo lead as it stood after one step of its life, and the same step of many others' lives."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from lead_crm.access import Actor
+from lead_crm.access import Actor, Person
 from lead_crm.documents import new_uid
 from leads import gate
 from leads.documents import Lead
@@ -28,6 +29,7 @@ class Scene:
     system: Actor
     staff: dict[str, list[Actor]]
     helpers: dict[str, list[Actor]]  # who only completes tasks of some kind
+    named: Mapping[str, Person]  # whom the stages give tasks
     needed: frozenset[str]  # attributes and fields that some stage requires
     sharing: int
     now: datetime

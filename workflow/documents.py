@@ -129,7 +129,11 @@ class TaskTemplate(Model):
     required: bool = False
     due_in_days: Annotated[int, Field(ge=0, le=3650)] | None = None
     assignee: Annotated[str, StringConstraints(pattern=r"^(owner|role:[a-z_]{1,40}|user:[A-Za-z0-9_.:\-]{1,64})$")] = (
-        Field(default="owner", description="`owner` (of the lead), `role:<name>` or `user:<uid>`.")
+        Field(
+            default="owner",
+            description="`owner` (of the lead), `role:<name>` or `user:<uid>`: nobody, where that person is not active "
+            "or does not work in the lead's centre.",
+        )
     )
 
 

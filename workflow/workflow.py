@@ -62,6 +62,12 @@ class Workflow:
         """Those that tasks get by themselves."""
         return frozenset(template.title for stage in self.stages for template in stage.task_templates)
 
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """People whom stages give tasks by name."""
+        given = (template.assignee.partition(":") for stage in self.living for template in stage.task_templates)
+        return tuple(sorted({name for who, _, name in given if who == "user"}))
+
     def field(self, key: str) -> FieldDefinition:
         return next(field for field in self.config.variables if field.field_key == key)
 

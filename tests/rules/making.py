@@ -1,5 +1,6 @@
 """What the tests of rules begin with: a small funnel, people, a lead. No I/O."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,12 +62,16 @@ SOON = later(hours=1)
 
 
 def ask(workflow: Workflow = FLOW, actor: Actor = ALICE, at: datetime = SOON, once: str | None = None) -> Ask:
-    return Ask(actor, workflow, at, once)
+    return Ask(actor, workflow, at, once, people=everywhere(workflow.named))
+
+
+def everywhere(uids: Iterable[str]) -> dict[str, Person]:
+    return {uid: Person(uid, uid.title(), (), everywhere=True) for uid in uids}
 
 
 def new_lead(workflow: Workflow = FLOW, actor: Actor = ALICE, **values: Any) -> Lead:
     body = LeadIn.model_validate({"name": "Ada Lovelace"} | values)
-    people = {uid: Person(uid, uid.title(), (), everywhere=True) for uid in rules.named(body)}
+    people = everywhere(rules.named(body))
     return rules.create(body, ask(workflow, actor, NOW), people).model_copy(update={"uid": "LEAD-1"})
 
 

@@ -1,11 +1,14 @@
 """What happens when a lead leaves one stage and enters the next."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from lead_crm.access import Person
 from leads import gate, rules
 from leads.gate import Move
+from leads.messages import LeadIn
 from tests.rules.making import CALL, NOW, WON, ask, flow, later, moved, new_lead, person, stage
 
 TEMPLATES = [
@@ -44,6 +47,32 @@ def test_tasks_are_made_from_the_templates_with_due_times_and_people() -> None:
         ("contacted", "pending", "call", "First call")
     }
     assert lead.next_follow_up_at == entered
+
+
+CARL = {uid: Person("carl", "Carl", (uid,), everywhere=False) for uid in ("north", "south")}
+
+
+@pytest.mark.parametrize(("there", "whose"), [
+    ({}, None), ({"carl": CARL["south"]}, None), ({"carl": CARL["north"]}, "carl"),
+], ids=["left", "elsewhere", "there"])  # fmt: skip
+def test_a_task_for_somebody_who_is_not_there_is_made_for_nobody(there: dict[str, Person], whose: str | None) -> None:
+    workflow = flow(
+        stage("new", "contacted", task_templates=[CALL | {"assignee": "user:carl"}]),
+        stage("contacted", "won", task_templates=TEMPLATES),
+    )
+    created = rules.create(LeadIn(name="Ada"), replace(ask(workflow, at=NOW), people=there))
+    wish = Move("contacted", force=True, reason="Known")
+    entered = gate.move(created, wish, replace(ask(workflow), people=there))
+    made = [(t.title, t.assigned_to) for t in entered.tasks if t.template in ("first", "c")]
+    assert made == [("First call", whose)] * 2
+    assert all(task.status == "pending" and task.assigned_role in (None, "manager") for task in entered.tasks)
+
+
+def test_a_workflow_knows_whom_its_stages_name() -> None:
+    named = [CALL | {"uid": uid, "assignee": f"user:{uid}"} for uid in ("zoe", "carl")]
+    gone = stage("gone", archived=True, task_templates=[CALL | {"assignee": "user:gus"}])
+    assert flow(stage("contacted", task_templates=[*named, *TEMPLATES[:2]]), gone).named == ("carl", "zoe")
+    assert flow().named == ()
 
 
 def test_entering_again_makes_the_tasks_anew() -> None:

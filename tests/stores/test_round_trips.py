@@ -45,6 +45,19 @@ def test_a_transition_takes_one_read_and_one_write(cast: Cast, leads: list[str])
     one_read_one_write(lambda: cast.alice.post(f"/api/leads/{leads[0]}/transition/", body))
 
 
+def test_who_is_named_by_a_stage_and_has_left_is_asked_for_once(cast: Cast, leads: list[str]) -> None:
+    template = {"uid": "x", "kind": "call", "title": "Call", "assignee": f"user:{cast.carol.uid}"}
+    assert cast.root.patch(f"/api/users/{cast.carol.uid}/", {"active": False}).status_code == 200
+    assert cast.root.patch("/api/stages/stage-won/", {"task_templates": [template]}).status_code == 200
+    assert cast.alice.get(f"/api/leads/{leads[0]}/").status_code == 200
+    first, *others = [
+        commands(lambda uid=uid: cast.alice.post(f"/api/leads/{uid}/transition/", {"to_stage": "stage-won"}))
+        for uid in leads
+    ]
+    assert kinds(first) == ["find leads", "find accounts", "update leads"]
+    assert [kinds(taken) for taken in others] == [["find leads", "update leads"]] * 3
+
+
 @pytest.mark.parametrize("where", [{}, {"before": 1}, {"after": 1}])
 @pytest.mark.parametrize("stage", ["stage-new", "stage-won"])
 def test_a_drag_takes_one_read_and_one_write(cast: Cast, leads: list[str], where: dict[str, int], stage: str) -> None:
