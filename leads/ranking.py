@@ -3,13 +3,15 @@
 Cards that enter on top or at the bottom are ranked by the clock, so that nobody has to look at their neighbours.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 BASE: Final = len(DIGITS)
 WIDTH: Final = 9
 LAST: Final = BASE**WIDTH - 1
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def top(now: datetime, salt: str) -> str:
@@ -54,7 +56,7 @@ def _middle(low: str, high: str) -> str:
 
 
 def _milliseconds(now: datetime) -> int:
-    return int(now.timestamp() * 1000)
+    return (now - EPOCH) // MILLISECOND  # exactly: as seconds it would be a fraction, and two moments one
 
 
 def _digits(number: int) -> str:

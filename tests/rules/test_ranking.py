@@ -1,9 +1,9 @@
 """Cards keep their order whatever is dropped where."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leads.ranking import below, between, bottom, top
@@ -26,6 +26,7 @@ def test_every_card_stands_where_it_was_dropped(drops: list[tuple[int, str]]) ->
 
 @settings(max_examples=300, deadline=None)
 @given(moments, st.integers(1, 10**10), salts, salts)
+@example(datetime(2004, 11, 3, 19, 53, 47, tzinfo=UTC), 1, "b1", "a1")
 def test_later_goes_above_on_top_and_below_at_the_bottom(moment: datetime, later_by: int, one: str, two: str) -> None:
     after = moment + timedelta(milliseconds=later_by)
     assert top(after, one) < top(moment, two) < bottom(moment, one) < bottom(after, two)
