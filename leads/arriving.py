@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 
 from lead_crm import directory, documents
 from lead_crm.access import Actor, public, system
@@ -51,28 +51,37 @@ class Last:
 
 
 def create(body: LeadIn, *, actor: Actor, now: datetime, once: str | None) -> Entered:
-    with Dealer(now) as dealer:
-        ask = _ask(actor, now, once, dealer)
-        made = partial(rules.create, body, ask, directory.people(rules.named(body)))
-        return _entered(made(), ask, ask.workflow.config.duplicates.policy, Last(dealer, made))
+    people = directory.people(rules.named(body))
+
+    def enter(workflow: Workflow) -> Entered:
+        with Dealer(now) as dealer:
+            ask = _ask(actor, workflow, now, once, dealer)
+            made = partial(rules.create, body, ask, people)
+            return _entered(made(), ask, workflow.config.duplicates.policy, Last(dealer, made))
+
+    return workflow_service.read(enter)
 
 
 def receive(
     body: EnquiryIn, *, now: datetime, once: str | None, also: Sequence[Fault], door: Callable[[], None]
 ) -> Lead:
     """From the public form: an enquiry without faults, then the `door`. Of a lead that it joins only the uid shows."""
-    with Dealer(now) as dealer:
-        ask = _ask(_public(), now, once, dealer)
-        made = partial(capture.lead, body, ask, also)
-        came = made()
-        door()
-        policies = ask.workflow.config.duplicates
-        entered = _entered(came, ask, policies.public or policies.policy, Last(dealer, made))
-    return came.model_copy(update={"uid": entered.lead.uid})
+    once_only = cache(door)  # the workflow may have changed meanwhile, and all is done again
+
+    def enter(workflow: Workflow) -> Lead:
+        with Dealer(now) as dealer:
+            ask = _ask(_public(), workflow, now, once, dealer)
+            made = partial(capture.lead, body, ask, also)
+            came = made()
+            once_only()
+            policies = workflow.config.duplicates
+            entered = _entered(came, ask, policies.public or policies.policy, Last(dealer, made))
+        return came.model_copy(update={"uid": entered.lead.uid})
+
+    return workflow_service.read(enter)
 
 
-def _ask(actor: Actor, now: datetime, once: str | None, dealer: Dealer) -> Ask:
-    workflow = workflow_service.current()
+def _ask(actor: Actor, workflow: Workflow, now: datetime, once: str | None, dealer: Dealer) -> Ask:
     return Ask(actor, workflow, now, once, pick=dealer.asked(), people=directory.named(workflow.named))
 
 
@@ -92,7 +101,7 @@ def _entered(lead: Lead, ask: Ask, policy: DuplicatePolicy, last: Last) -> Enter
     if alone:
         lead = lead.model_copy(update={"sole": list(duplicates.marks(lead, ask.workflow))})
     for _ in again.attempts():
-        found = [] if policy == "create" else duplicates.find(lead, ask.workflow)
+        found = duplicates.find(lead, ask.workflow, policy)
         with suppress(store.Doubled, rules.Archived, rules.Erased):
             if found and alone:
                 return _instead(lead, found, ask, policy)

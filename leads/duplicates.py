@@ -1,6 +1,6 @@
 """Leads that share an e-mail address or a phone number, contacts included, in all centres."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,19 +12,25 @@ from lead_crm.errors import Conflict
 from leads import keys
 from leads.documents import Lead
 from leads.search import any_of
+from workflow import store as workflow_store
+from workflow.policies import DuplicatePolicy
 from workflow.workflow import Workflow
 
 MOST: Final = 20
 CANDIDATES: Final = 100  # grams of a phone number also find leads whose longer number begins like it
 READ: Final = {
     "uid": 1, "name": 1, "email": 1, "phone": 1, "contacts": 1, "created_at": 1, "center": 1, "current_stage": 1,
-    "keys.shelf": 1, "keys.holders": 1, "keys.claims": 1, "_id": 0,
+    "keys.shelf": 1, "keys.holders": 1, "keys.claims": 1, "type": 1, "version": 1, "_id": 0,
 }  # fmt: skip
 TOLD: Final = ("uid", "name", "email", "phone", "center", "current_stage", "created_at")
 
 
 class Duplicate(Conflict):
     code, title = "duplicate", "There is a lead with this e-mail address or phone number already."
+
+
+class Overtaken(Conflict):
+    code, title = "busy", "The workflow has just been changed. Try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +51,41 @@ class Found:
         return {name: self.row[name] for name in TOLD} | {"on": self.on}
 
 
-def find(lead: Lead, workflow: Workflow) -> list[Found]:
-    """The oldest first; whoever may see them."""
-    return among(lead, workflow, access.system(directory.centers()))[0]
+def find(lead: Lead, workflow: Workflow, policy: DuplicatePolicy) -> list[Found]:
+    """The oldest first; whoever may see them. The same query tells whether the workflow is still this one."""
+    wanted = {} if policy == "create" else marks(lead, workflow)
+    where = _sharing(lead, wanted, access.system(directory.centers()))
+    rows = _read({"$or": [where, workflow_store.CONFIG]}) if wanted else []
+    version = next((row["version"] for row in rows if row["type"] == "config"), None)  # many leads may crowd it out
+    present = workflow_store.at(version) if version else workflow_store.current()
+    if present is None or present.version != workflow.version:
+        raise Overtaken
+    return _shared([row for row in rows if row["type"] == "lead"], wanted)
 
 
 def among(lead: Lead, workflow: Workflow, actor: Actor) -> tuple[list[Found], bool]:
     """Of the leads that the actor may see; and whether all of them were looked at."""
-    region = settings.DEFAULT_REGION
     wanted = marks(lead, workflow)
-    if not wanted:
-        return [], True
-    where = access.visible(actor) | {
-        "keys.grams": any_of(dict.fromkeys(wanted.values())),
-        "uid": {"$ne": lead.uid},
-    }
-    rows = list(mongo.collection("leads").find(where, READ, hint=mongo.index("grams")).limit(CANDIDATES))
+    rows = _read(_sharing(lead, wanted, actor)) if wanted else []
+    return _shared(rows, wanted), len(rows) < CANDIDATES
+
+
+def _sharing(lead: Lead, wanted: Mapping[str, str], actor: Actor) -> mongo.Row:
+    grams = any_of(dict.fromkeys(wanted.values()))
+    return access.visible(actor) | {"keys.grams": grams, "uid": {"$ne": lead.uid}}
+
+
+def _read(where: mongo.Row) -> list[mongo.Row]:
+    return list(mongo.collection("leads").find(where, READ, hint=mongo.index("grams")).limit(CANDIDATES))
+
+
+def _shared(rows: Iterable[mongo.Row], wanted: Mapping[str, str]) -> list[Found]:
+    region = settings.DEFAULT_REGION
     shared = ((row, wanted.keys() & _marks_of(row, region)) for row in sorted(rows, key=lambda row: row["created_at"]))
-    found = [
+    return [
         Found(row["uid"], row["name"], sorted({mark.partition(":")[0] for mark in common}), row)
         for row, common in shared if common
     ]  # fmt: skip
-    return found, len(rows) < CANDIDATES
 
 
 def marks(lead: Lead, workflow: Workflow) -> dict[str, str]:

@@ -1,13 +1,17 @@
 """POST /api/leads/."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from lead_crm import attempts
+from leads import duplicates
 from tests.api.steps import codes, fields, read
 from tests.cast import NORTH, Cast, lead
+from workflow import store as workflow_store
 
 ADA = {"name": "Ada Lovelace", "fields": {"budget": "100.00"}}
 
@@ -127,3 +131,53 @@ def test_an_address_without_the_last_slash_is_the_same(cast: Cast) -> None:
 def test_times_are_utc_with_a_z(cast: Cast) -> None:
     made: dict[str, Any] = lead(cast.alice, next_follow_up_at="2030-01-01T12:00:00+02:00")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", made["created_at"])
+
+
+class TestUnderAWorkflowThatAnotherProcessHasJustChanged:
+    """This process knows the one before, and takes it for the present one for two seconds."""
+
+    @pytest.fixture
+    def changed(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        def change(**values: object) -> None:
+            before = workflow_store.current()
+            assert cast.root.patch("/api/config/", values).status_code == 200
+            monkeypatch.setattr(workflow_store, "recent", lambda: before)
+
+        return change
+
+    @pytest.mark.parametrize("reached", [{}, {"email": "ada@engines.example"}], ids=["not reached", "reached"])
+    @pytest.mark.parametrize("policy", ["create", "warn", "reject", "attach"])
+    def test_a_lead_comes_in_by_the_present_one(
+        self, cast: Cast, changed: Callable[..., None], policy: str, reached: dict[str, str]
+    ) -> None:
+        changed(priorities=[{"key": "urgent", "label": "Urgent", "default": True}], duplicates={"policy": policy})
+        made = cast.alice.post("/api/leads/", ADA | reached).json()
+        assert made["priority"] == "urgent"
+        assert made["history"][0]["workflow_version"] == cast.root.get("/api/config/").json()["version"]
+
+    def test_the_present_one_refuses(self, cast: Cast, changed: Callable[..., None]) -> None:
+        changed(required=["company"])
+        assert codes(cast.alice.post("/api/leads/", ADA)) == {("/company", "required")}
+
+    def test_the_one_before_refuses_nothing(self, cast: Cast, changed: Callable[..., None]) -> None:
+        changed(variables=[{"field_key": "budget", "label": "Budget", "field_type": "decimal", "required": False}])
+        assert cast.alice.post("/api/leads/", {"name": "Ada"}).status_code == 201
+
+    def test_an_enquiry_is_counted_once(
+        self, cast: Cast, changed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        changed(priorities=[{"key": "urgent", "label": "Urgent", "default": True}], capture={"center": NORTH})
+        enter, entered = attempts.take, list[str]()
+        monkeypatch.setattr(attempts, "take", lambda key, **how: entered.append(key) or enter(key, **how))
+        came = cast.nobody.post("/api/public/leads/", {"name": "Ada", "email": "ada@engines.example"})
+        assert (came.status_code, len(entered)) == (201, 1)
+        assert read(cast.alice, came.json()["id"])["priority"] == "urgent"
+
+
+@pytest.mark.parametrize("reached", [{}, {"phone": "+1 415 555 0123"}], ids=["one mark", "two marks"])
+def test_many_duplicates_do_not_hide_that_the_workflow_is_still_the_same(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, reached: dict[str, str]
+) -> None:
+    monkeypatch.setattr(duplicates, "CANDIDATES", 1)
+    twins = [lead(cast.alice, email="ada@engines.example", **reached) for _ in range(4)]
+    assert all(len(each["duplicates"]) <= 1 for each in twins)

@@ -10,7 +10,7 @@ from lead_crm import directory, mongo
 from leads import counting
 from leads.keys import NO_FOLLOW_UP
 from tests.api.steps import EVERY_STAGE, column, listed, local
-from tests.cast import Cast, lead
+from tests.cast import NORTH, Cast, lead
 from tests.contract import CheckedClient
 from tests.stores.commands import Command, explained, indexes, kinds, name, noted, parts, stages
 
@@ -111,6 +111,16 @@ def test_a_lead_is_read_by_its_identity(seers: list[Seer]) -> None:
         (read,) = asked(seer.client, f"/api/leads/{uid}/")
         assert "COLLSCAN" not in stages(explained(read))
         assert examined(read, "totalDocsExamined") == 1
+
+
+def test_duplicates_and_the_workflow_are_found_along_one_index(seers: list[Seer]) -> None:
+    body = {"name": "Ada", "email": "ada@engines.example", "phone": "+1 415 555 0123", "fields": {"budget": "1"}}
+    for seer in seers:
+        seer.client.get("/api/leads/")
+        with noted() as taken:
+            assert seer.client.post("/api/leads/", body | {"center": NORTH}).status_code == 201
+        well_planned(taken[0], "grams")
+        assert examined(taken[0], "totalKeysExamined") <= 20
 
 
 def test_counts_walk_along_an_index_alone(seers: list[Seer], monkeypatch: pytest.MonkeyPatch) -> None:
