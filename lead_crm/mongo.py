@@ -147,16 +147,16 @@ def collection(name: str) -> Collection[Row]:
 
 def quick(name: str) -> Collection[Row]:
     """For writes that need not wait for the journal: a lead's write that follows them does, and brings them along."""
-    found = _collection(name)
-    return found if in_memory() else found.with_options(write_concern=WriteConcern(w=1))
+    return _collection(name, w=1)
 
 
 @functools.cache
-def _collection(name: str) -> Collection[Row]:
+def _collection(name: str, w: int | None = None) -> Collection[Row]:
     database = client()[settings.MONGODB_DATABASE]
     if in_memory():
         return database[name]
-    return database.get_collection(name, CodecOptions(type_registry=TypeRegistry([_Moments()])))
+    options = CodecOptions[Row](type_registry=TypeRegistry([_Moments()]))
+    return database.get_collection(name, options, write_concern=WriteConcern(w) if w else None)
 
 
 def ping() -> None:

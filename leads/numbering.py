@@ -7,7 +7,7 @@ from workflow.documents import SEQUENCE, LeadNumber
 
 def series(number: LeadNumber, now: datetime) -> str:
     """The uid with the place of the number left open; each series counts by itself."""
-    period = {"month": now.strftime("%Y%m"), "year": now.strftime("%Y"), "none": ""}[number.period]
+    period = now.strftime({"month": "%Y%m", "year": "%Y", "none": ""}[number.period])
     return number.pattern.replace("{prefix}", number.prefix).replace("{period}", period)
 
 
