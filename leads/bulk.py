@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from lead_crm import directory
+from lead_crm import directory, unhurried
 from lead_crm.access import Actor
 from lead_crm.errors import Invalid, LeadCrmError, Merged, NotFound, Refused, Stale
 from leads import again, gate, many, record, records, rules, seats, service
@@ -114,6 +114,7 @@ def batches(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
         start, size = start + size, min(2 * size, BATCH)
 
 
+@unhurried.collector()
 def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> Judged:
     """One query and the rules. `room`: for a dry run, in which nobody waits for a seat."""
     leads, workflow = many.load_many([target.uid for target in targets], actor=work.actor)
