@@ -114,7 +114,6 @@ def batches(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
         start, size = start + size, min(2 * size, BATCH)
 
 
-@unhurried.collector()
 def judged(targets: Sequence[Target], work: Work, room: Room | None = None) -> Judged:
     """One query and the rules. `room`: for a dry run, in which nobody waits for a seat."""
     leads, workflow = many.load_many([target.uid for target in targets], actor=work.actor)
@@ -182,7 +181,7 @@ def refusals(error: LeadCrmError) -> list[Row]:
 
 def done(groups: Iterable[Sequence[Target]], work: Work) -> Iterator[list[Verdict]]:
     """The verdicts of each group, in its order; a group is written while the next one is read and judged."""
-    with ThreadPoolExecutor(1, "bulk") as writer:
+    with ThreadPoolExecutor(1, "bulk") as writer, unhurried.collector():
         waiting: tuple[Judged, Future[Outcome]] | None = None
         for found, failed in _each(judged(group, work) for group in groups):
             writing = found and writer.submit(many.save_many, found.writes, found.workflow)
