@@ -2,12 +2,12 @@
 
 import functools
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumber
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic.json_schema import WithJsonSchema
 
 # Numbers as people write them; at least five digits.
@@ -15,7 +15,10 @@ PHONE_PATTERN = r"^\+?[0-9 ()./x\-]*$"
 PHONE_LENGTH = 40
 
 
-# Every write of a lead checks its address again; the answer does not change.
+# Who reads or changes a stored lead says so with this context: its addresses were checked when they came in.
+STORED: Final = {"stored": True}
+
+
 @functools.lru_cache(maxsize=4096)
 def email(text: str) -> str:
     """In the one spelling that is kept; ValueError where it is none."""
@@ -23,6 +26,10 @@ def email(text: str) -> str:
         return validate_email(text, check_deliverability=False, allow_display_name=False).normalized
     except EmailNotValidError as error:
         raise ValueError(f"this is not an e-mail address: {error}") from None
+
+
+def _email(text: str, info: ValidationInfo) -> str:
+    return text if info.context is STORED else email(text)
 
 
 def phone(text: str) -> str:
@@ -34,7 +41,7 @@ def phone(text: str) -> str:
 
 Email = Annotated[
     str,
-    AfterValidator(email),
+    AfterValidator(_email),
     Field(max_length=254),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from lead_crm import contact
 from lead_crm.access import Actor, Person
 from lead_crm.diff import Difference, differences, same
 from lead_crm.documents import new_uid
@@ -101,7 +102,7 @@ def changed(
         done = Done(once=ask.once, at=ask.now, made=made)
         recent = [entry for entry in lead.done if entry.at > ask.now - REMEMBERED_FOR]
         after["done"] = [*recent, done][-REMEMBERED_POSTS:]
-    new = Lead.model_validate(after)
+    new = Lead.model_validate(after, context=contact.STORED)
     changes = list(_differences(lead, new))
     told = [*events.of_change(lead, new, changes, ask.workflow), *tells]
     return new.model_copy(update={"changes": [*new.changes, _entry(new, ask, changes, told)]})
@@ -131,11 +132,6 @@ def _touched(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) != len(other) or any(map(operator.is_not, one, other))
     return not same(one, other)
-
-
-def grown(before: Sequence[Any], after: Sequence[Any]) -> bool:
-    """Is `after` the very same, with something added at its end?"""
-    return len(before) < len(after) and all(map(operator.is_, before, after))
 
 
 def compared(lead: Lead) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from lead_crm import directory, mongo
+from lead_crm import contact, directory, mongo
 from lead_crm.access import Actor, Shelves, system, visible
 from lead_crm.errors import Fault, Invalid, LeadCrmError, Merged, NotFound, Unavailable
 from leads import numbering, record
@@ -30,6 +30,7 @@ from workflow.workflow import Workflow
 STORED: Final = {"_id": 0, "keys": 0, "changes": 0} | {
     name: 0 for name in Settings.model_fields if name not in Lead.model_fields
 }
+LISTS: Final = frozenset({"tasks", "activities", "history", "done"})
 DRAWS: Final = 100
 
 
@@ -97,7 +98,7 @@ def workflow_at(rows: Mapping[str, mongo.Row]) -> Workflow:
 
 def model(row: mongo.Row) -> Lead:
     del row["type"]
-    return Lead.model_validate(row)
+    return Lead.model_validate(row, context=contact.STORED)
 
 
 def stored(lead: Lead, workflow: Workflow) -> mongo.Row:
@@ -205,16 +206,30 @@ class Write:
         return {"type": "lead", "uid": self.lead.uid, "version": self.before.version}
 
     def update(self, workflow: Workflow) -> mongo.Row:
-        """Only what has changed: timelines, which grow at their ends, are neither sent nor read as wholes for it."""
-        added: mongo.Row = {} if self.spilled else {"changes": self.lead.changes}
-        if not self.spilled and record.grown(self.before.activities, self.lead.activities):
-            added["activities"] = self.lead.activities[len(self.before.activities) :]
-        names = set(record.touched(self.before, self.lead, Lead.model_fields)) - added.keys()
-        values, found, gone = self.lead.model_dump(include=names), *self._keys(names, workflow)
+        """Only what has changed; of lists, such as tasks and timelines, the entries that have."""
+        names = set(record.touched(self.before, self.lead, Lead.model_fields)) - {"changes"}
+        entries, listed = self._entries(names)
+        names -= listed
+        values, found, gone = self.lead.model_dump(include=names), *self._keys(names | listed, workflow)
         gone |= names - values.keys()
-        pushed = {name: {"$each": [entry.model_dump() for entry in entries]} for name, entries in added.items()}
-        whole = {"$set": values | found, "$unset": dict.fromkeys(gone, ""), "$push": pushed}
+        changes = [entry.model_dump() for entry in self.lead.changes]
+        whole = {
+            "$set": values | entries | found | ({"changes": changes} if self.spilled else {}),
+            "$unset": dict.fromkeys(gone, ""),
+            "$push": {} if self.spilled else {"changes": {"$each": changes}},
+        }
         return {operator: what for operator, what in whole.items() if what}
+
+    def _entries(self, names: set[str]) -> tuple[mongo.Row, set[str]]:
+        """By their places, where a list has only grown and what was there keeps its place; and of which lists."""
+        entries, listed = mongo.Row(), set[str]()
+        for name in names & LISTS:
+            old, new = getattr(self.before, name), getattr(self.lead, name)
+            if 0 < len(old) <= len(new):
+                changed = (at for at, entry in enumerate(new) if at >= len(old) or entry is not old[at])
+                entries |= {f"{name}.{at}": new[at].model_dump() for at in changed}
+                listed.add(name)
+        return entries, listed
 
     def _keys(self, names: set[str], workflow: Workflow) -> tuple[mongo.Row, set[str]]:
         """Those to be set, and those that there are no more."""
