@@ -34,17 +34,17 @@ def read(request: HttpRequest) -> HttpResponse:
 
 
 def write(request: HttpRequest) -> HttpResponse:
-    """As little as a move can be: one read, one write of the whole document over the version that was read."""
+    """As little as a move can be: one read, one write of what differs over the version that was read."""
     body = orjson.loads(request.body)
     uid = body.get("lead") or request.path.split("/")[3]
     leads = mongo.collection("leads")
     row: Row = leads.find_one({"type": "lead", "uid": uid}) or {}
     moment = datetime.now(UTC)
+    new: Row = {"company": body.get("company", row["company"]), "updated_at": moment, "version": row["version"] + 1}
     if stage := body.get("to_stage"):
-        row |= {"current_stage": stage, "stage_entered_at": moment, "rank": ranking.top(moment, secrets.token_hex(3))}
-    row |= {"company": body.get("company", row["company"]), "updated_at": moment, "version": row["version"] + 1}
-    leads.replace_one({"type": "lead", "uid": uid, "version": row["version"] - 1}, row)
-    return _answer(row)
+        new |= {"current_stage": stage, "stage_entered_at": moment, "rank": ranking.top(moment, secrets.token_hex(3))}
+    leads.update_one({"type": "lead", "uid": uid, "version": row["version"]}, {"$set": new})
+    return _answer(row | new)
 
 
 def create(request: HttpRequest) -> HttpResponse:
