@@ -1,6 +1,7 @@
 """Preparing the data: indexes, and the workflow of a preset."""
 
 from datetime import datetime
+from typing import Final
 
 from lead_crm import directory, mongo
 from lead_crm.access import system
@@ -10,13 +11,18 @@ from workflow import preset as presets
 from workflow import service as workflow_service
 from workflow import store as workflow_store
 
+USUAL: Final = "default"
 
-def prepare(preset: str, *, now: datetime) -> str:
-    """Says what was done. The same preset again changes nothing."""
+
+def prepare(preset: str | None, *, now: datetime) -> str:
+    """Says what was done. The same preset again changes nothing; None: whatever there is stays."""
     mongo.ensure_indexes()
+    before = workflow_store.current()
+    if before and preset is None:
+        return f"The preset {workflow_store.preset()} was in place already."
+    preset = preset or USUAL
     if preset not in presets.names():
         raise Conflict(f"There is no preset {preset}. There are: {', '.join(presets.names())}.")
-    before = workflow_store.current()
     if before and workflow_store.preset() != preset and lead_store.number_of_leads():
         raise Conflict("There are leads already: their workflow is not replaced by a preset.")
     installed = workflow_service.install(preset, actor=system(directory.centers()), now=now)

@@ -106,6 +106,17 @@ def test_a_second_start_finds_its_data_again(ready: tuple[Site, str]) -> None:
     assert site.answers("/api/leads/", token)["count"] == 5
 
 
+@pytest.mark.parametrize("leads", ["0", "3"])
+def test_what_is_there_stays_where_no_preset_is_named(site: Site, leads: str) -> None:
+    """As `make run` starts: also with the workflow of another business, whether there are leads yet or not."""
+    assert site.manage("init_lead_data", "--preset", "enrolment", "--demo", leads).returncode == 0
+    again = site.manage("init_lead_data")
+    assert (again.returncode, again.stdout) == (0, "The preset enrolment was in place already.\n")
+    more = site.manage("init_lead_data", "--preset", "enrolment", "--demo", "4")
+    assert more.returncode == 0, more.stderr
+    assert site.manage("init_lead_data", "--preset", "default").returncode == 1
+
+
 def test_sigterm_stops_web_and_database(site: Site) -> None:
     site.manage("init_lead_data")
     server = site.start()

@@ -12,11 +12,11 @@ class Command(BaseCommand):
     help = "Prepare indexes and the workflow of a preset; with --demo N also N believable leads. Can be repeated."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--preset", default="default")
+        parser.add_argument("--preset", help="the one that is in place, if none is named; at first: default")
         parser.add_argument("--demo", type=int, default=0, metavar="N")
 
     @refusals_named
-    def handle(self, *args: Any, preset: str, **options: Any) -> None:
+    def handle(self, *args: Any, preset: str | None, **options: Any) -> None:
         with mongo.available():
             self.stdout.write(setup.prepare(preset, now=now()))
             if options["demo"]:
