@@ -1,4 +1,4 @@
-"""What can be done with leads: load, rule, replace, return; again when another writer was first."""
+"""What can be done with leads: load, rule, save, return; again when another writer was first."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
