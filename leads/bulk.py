@@ -147,7 +147,8 @@ def _judge(found: Judged, target: Target, before: Lead, work: Work, room: Room |
     if target.version not in (None, before.version):
         return [CHANGED]
     rules.remaining(before)
-    if (leaving := found.leaving.get(target.uid)) is None:
+    leaving = found.leaving.get(target.uid, () if room else None)  # a dry run takes nothing out
+    if leaving is None:
         found.singly.append(target)
         return []
     kept, spilled = record.spill(before, leaving)

@@ -147,3 +147,11 @@ def test_many_at_once_begin_anew_with_the_one_whose_records_are_gone(
         last = FULL_CHANGES + 1 + (uid == uids[1])
         assert [entry["version"] for entry in records.since(uid, 0)] == list(range(1, last + 1))
         assert read(cast.alice, uid)["tags"] == ["x"]
+
+
+def test_a_dry_run_judges_also_the_one_whose_records_are_gone(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    uid = str(lead(cast.alice)["uid"])
+    monkeypatch.setattr(records, "all_leaving", lambda leads: {})
+    body = {"action": "transition", "uids": [uid], "to_stage": "stage-won", "dry_run": True}
+    answer = cast.alice.post("/api/leads/bulk/", body).json()
+    assert (answer["done"], answer["refused"]) == (0, 1)
