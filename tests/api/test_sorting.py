@@ -1,5 +1,6 @@
 """?sort=: every order, both directions, empty values last; and a walk by cursor sees every lead exactly once."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ def key(row: dict[str, Any], sort: str) -> Any:
     value = row["fields"].get(name[6:]) if name.startswith("field.") else row[name]
     if name in ("field.budget", "field.ratio") and value is not None:
         return float(value)
+    if name.endswith("_at") and value is not None:
+        return datetime.fromisoformat(value)
     return value["amount"] if isinstance(value, dict) else value
 
 
