@@ -260,7 +260,7 @@ def _command(home: Path) -> list[str]:
     fixed = (
         # zlib is off because of CVE-2025-14847: memory readable without signing in
         "--networkMessageCompressors snappy,zstd --nounixsocket --noscripting --quiet --logappend --oplogSize 1024 "
-        # half the time of writes: compressing what they leave before the checkpoint does, and keeping what was before
+        # half the time of bulk writes: compressing before the checkpoint does what they leave, keeping what was before
         "--wiredTigerEngineConfigString eviction_dirty_target=20,eviction_dirty_trigger=40,eviction_updates_target=8 "
         "--setParameter minSnapshotHistoryWindowInSeconds=0 --setParameter diagnosticDataCollectionEnabled=false "
         # there is no other member to hand over to, so nothing to wait for when stopping

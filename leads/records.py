@@ -1,5 +1,5 @@
 """Records of changes in the database: the latest in the lead, where no reader of the lead sees them, all older ones in
-timeline documents."""
+timeline documents. Who asks for them has read the lead itself before, and may see it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime

@@ -255,8 +255,9 @@ def save(write: Write, *, workflow: Workflow) -> bool:
 
 def rewrite(lead: Lead, *, read: int, workflow: Workflow) -> bool:
     """The whole document over version `read`, with `changes` for all the records that remain in it."""
-    identity, row = {"type": "lead", "uid": lead.uid, "version": read}, stored(with_marks(lead), workflow)
-    replaced = partial(mongo.collection("leads").replace_one, identity, row)
+    lead = with_marks(lead)
+    identity = {"type": "lead", "uid": lead.uid, "version": read}
+    replaced = partial(mongo.collection("leads").replace_one, identity, stored(lead, workflow))
     return _unless_taken(lead, workflow, lambda: bool(replaced().matched_count))
 
 
