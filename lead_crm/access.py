@@ -1,5 +1,6 @@
 """Who is asking, what they may do, and which leads they may see."""
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -149,11 +150,9 @@ def visible(
 
     `figures`: to be counted as theirs. What nobody has taken yet may be seen, but is no work of anybody's.
     """
-    allowed = [c for c in actor.centers if centers is None or c in set(centers)]
-    scope: dict[str, Any] = {
-        "type": "lead",
-        "keys.shelf": _any_of([shelf(center, state) for state in STATES[shelves] for center in allowed]),
-    }
+    wanted = set(actor.centers if centers is None else centers)
+    allowed = tuple(center for center in actor.centers if center in wanted)
+    scope: dict[str, Any] = {"type": "lead", "keys.shelf": _any_shelf(allowed, shelves)}
     if actor.scope == "own":
         scope["keys.holders"] = actor.uid if figures else {"$in": [actor.uid, NOBODY]}
     elif actor.scope == "tasks":
@@ -173,5 +172,8 @@ def _meets(value: Any, wanted: Any) -> bool:
     return any(item in among for item in (value if isinstance(value, list) else [value]))
 
 
-def _any_of(values: list[str]) -> Any:
-    return values[0] if len(values) == 1 else {"$in": values}
+@functools.lru_cache(maxsize=1024)
+def _any_shelf(centers: tuple[str, ...], shelves: Shelves) -> Any:
+    """Part of nearly every query, so it is put together once."""
+    names = [shelf(center, state) for state in STATES[shelves] for center in centers]
+    return names[0] if len(names) == 1 else {"$in": names}

@@ -1,5 +1,6 @@
 """How gunicorn serves the CRM (`manage.py serve` adds address, workers and threads)."""
 
+import os
 from typing import Any
 
 worker_class = "lead_crm.patience.Worker"
@@ -14,6 +15,25 @@ limit_request_fields = 64
 max_requests = 0
 loglevel = "warning"
 logger_class = "lead_crm.logs.GunicornLog"
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Its share of the processors: the one that fewest of the others have."""
+    shares = _shares(server.num_workers)
+    taken = [other.share for other in server.WORKERS.values()]
+    worker.share = min(shares, key=taken.count)
+
+
+def _shares(workers: int) -> list[frozenset[int]]:
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    number = min(workers, len(processors))
+    return [frozenset(processors[i::number]) for i in range(number)] or [frozenset()]
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Of the threads of a process one at a time runs Python. Handing that on from processor to processor is slow."""
+    if worker.share:
+        os.sched_setaffinity(0, worker.share)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -122,7 +122,7 @@ def _no_next_step(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]
 
 def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]]:
     """What the target asks for; on leaving the first stage also what the config requires of every lead."""
-    values = dict(lead)
+    values = vars(lead)
     keys = [name for name in stage.required_fields if not scoring.is_filled(scoring.value_of(values, name))]
     custom = [key.removeprefix("fields.") for key in keys if key.removeprefix("fields.") in ask.workflow.field_keys]
     applicable = {f.pointer for f in ask.workflow.values.missing(lead.fields, lead_type=lead.lead_type, keys=custom)}
@@ -185,7 +185,7 @@ def entering(lead: Lead, stage: Stage, wish: Move, ask: Ask) -> Step:
     values = _entry(stage, wish, ask)
     if lead.status in KEEPING:
         values["status"] = lead.status
-    assigned, given = _holders(dict(lead), stage, ask, moving=True)
+    assigned, given = _holders(vars(lead), stage, ask, moving=True)
     values |= {
         "history": [*_exited(lead, ask), *values["history"]],
         "assigned_to": assigned,

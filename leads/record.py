@@ -102,10 +102,16 @@ def changed(
         done = Done(once=ask.once, at=ask.now, made=made)
         recent = [entry for entry in lead.done if entry.at > ask.now - REMEMBERED_FOR]
         after["done"] = [*recent, done][-REMEMBERED_POSTS:]
-    new = Lead.model_validate(after, context=contact.STORED)
+    new = _validated(lead, after)
     changes = list(_differences(lead, new))
     told = [*events.of_change(lead, new, changes, ask.workflow), *tells]
     return new.model_copy(update={"changes": [*new.changes, _entry(new, ask, changes, told)]})
+
+
+def _validated(lead: Lead, after: Mapping[str, Any]) -> Lead:
+    """All of it is validated; what nobody has touched stays the very same, and need not be compared by anybody."""
+    old, valid = vars(lead), vars(Lead.model_validate(after, context=contact.STORED))
+    return lead.model_copy(update={name: valid[name] for name, value in after.items() if value is not old[name]})
 
 
 def _entry(lead: Lead, ask: Ask, changes: list[Difference], told: list[Event]) -> ChangeSet:
