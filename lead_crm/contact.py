@@ -32,6 +32,7 @@ def _email(text: str, info: ValidationInfo) -> str:
     return text if info.context is STORED else email(text)
 
 
+@functools.lru_cache(maxsize=4096)
 def phone(text: str) -> str:
     fits = len(text) <= PHONE_LENGTH and re.fullmatch(PHONE_PATTERN, text)
     if not fits or not 5 <= sum(c.isdigit() for c in text) <= 20:

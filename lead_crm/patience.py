@@ -1,7 +1,8 @@
 """The gunicorn worker, with an end to its patience: a request that arrives in drips holds no thread for long.
 
-While there are threads for all connections, each stays with its own: handing it to the main thread and back for every
-request takes three switches between threads, and a tenth of the time in which a lead is read.
+Of a process's threads one at a time runs Python, and at every system call another may take over, so there are few: a
+thread stays with its connection while there are enough of them, what has arrived is read without asking whether it
+has, and an answer leaves in one piece.
 """
 
 import select
@@ -13,7 +14,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import _DEFER, DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 REQUEST_SECONDS: Final = 10.0  # for head and body together
-STAYS_MILLISECONDS: Final = 50  # then it looks whether somebody else needs the thread
+STAYS_SECONDS: Final = 0.05  # then a thread looks whether somebody else needs it
 
 
 class Arriving:
@@ -24,13 +25,30 @@ class Arriving:
         self.until = time.monotonic() + REQUEST_SECONDS
 
     def recv(self, size: int) -> bytes:
-        self.sock.settimeout(max(0.001, self.until - time.monotonic()))
         try:
+            return self.sock.recv(size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            if not _readable(self.sock, self.until - time.monotonic()):
+                raise NoMoreData from None
             return self.sock.recv(size)
-        except TimeoutError:
-            raise NoMoreData from None
-        finally:
-            self.sock.settimeout(None)  # answers are sent, and waited for, without it
+
+
+class Leaving(socket.socket):
+    """A connection that keeps the head of an answer until the first of its body goes out with it."""
+
+    _head = b""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        head, self._head = self._head, b""
+        if not head and data.startswith(b"HTTP/"):
+            self._head = data
+        else:
+            super().sendall(head + data, flags)
+
+    def flush(self) -> None:
+        """The head of an answer that has no body."""
+        if self._head:
+            self.sendall(b"")
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -42,6 +60,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not conn.initialized:
             if not conn.wait_for_data(DEFAULT_WORKER_DATA_TIMEOUT):
                 return _DEFER
+            conn.sock = Leaving(fileno=conn.sock.detach())
             conn.init()
         kept = self._answered(conn)
         while kept and self._stays(conn):
@@ -50,16 +69,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _answered(self, conn: TConn) -> Any:
         conn.parser.unreader.sock = Arriving(conn.sock)
-        return super().handle(conn)
+        kept = super().handle(conn)
+        conn.sock.flush()
+        return kept
 
     def _stays(self, conn: TConn) -> bool:
         """Does the next request come while nobody else needs this thread?"""
         if conn.parser.unreader.buf.getvalue():
             return True
-        soon = select.poll()
-        soon.register(conn.sock, select.POLLIN)
         until = time.monotonic() + self.cfg.keepalive
         while self.alive and self.nr_conns <= self.threads and time.monotonic() < until:
-            if soon.poll(STAYS_MILLISECONDS):
+            if _readable(conn.sock, STAYS_SECONDS):
                 return True
         return False
+
+
+def _readable(sock: socket.socket, seconds: float) -> bool:
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(max(0, seconds) * 1000))
