@@ -14,7 +14,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import _DEFER, DEFAULT_WORKER_DATA_TIMEOUT, TConn, ThreadWorker
 
 REQUEST_SECONDS: Final = 10.0  # for head and body together
-STAYS_SECONDS: Final = 0.05  # then a thread looks whether somebody else needs it
+STAYS_SECONDS: Final = 0.05  # a new connection may have to wait as long
 
 
 class Arriving:
@@ -74,14 +74,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return kept
 
     def _stays(self, conn: TConn) -> bool:
-        """Does the next request come while nobody else needs this thread?"""
+        """Does the next request come soon, while nobody else needs this thread?"""
         if conn.parser.unreader.buf.getvalue():
             return True
-        until = time.monotonic() + self.cfg.keepalive
-        while self.alive and self.nr_conns <= self.threads and time.monotonic() < until:
-            if _readable(conn.sock, STAYS_SECONDS):
-                return True
-        return False
+        return self.alive and self.nr_conns <= self.threads and _readable(conn.sock, STAYS_SECONDS)
 
 
 def _readable(sock: socket.socket, seconds: float) -> bool:
