@@ -65,6 +65,7 @@ def _parsed(text: str, region: str) -> PhoneNumber | None:
         return None
 
 
+@functools.lru_cache(maxsize=4096)
 def international(text: str, region: str) -> str | None:
     """The digits with country code: 030 123456 and +49 30 123456 are one. None where it cannot be a number."""
     number = _parsed(text, region)
