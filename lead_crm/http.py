@@ -6,16 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import orjson
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse, UnreadablePostError
 from pydantic import BaseModel
-from rest_framework.exceptions import APIException, MethodNotAllowed
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from lead_crm import access, audit, client, documents, errors, idempotency, mongo, pace, streaming, strict
@@ -42,6 +39,7 @@ Answer = HttpResponse | StreamingHttpResponse
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 JSON_OPTIONS: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 log = logging.getLogger("lead_crm.http")
+_authentication: Any = APIView.authentication_classes[0]()  # the one that the settings name
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,55 +121,45 @@ class Call(Generic[B, Q]):
     once: str | None  # names this POST for ever, where the client gave an Idempotency-Key
 
 
-class OnlyJson(BaseContentNegotiation):
-    def select_parser(self, request: Request, parsers: Any) -> None:
-        return None
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0](), renderers[0].media_type
-
-
 class Resource(APIView):
     """What answers at one address."""
 
     contracts: dict[str, Contract]
+    allowed: str
     http_method_names = METHODS
-    content_negotiation_class = OnlyJson
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Nothing: signing in happens in `_answer`; versions, formats and throttles of the framework are unused."""
-
-    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        raise MethodNotAllowed(request.method)
+    def dispatch(self, request: HttpRequest, *args: Any, **path: str) -> Answer:
+        """Not the framework's: nobody needs its own request, with parsers, formats, versions and throttles."""
+        contract = self.contracts.get(str(request.method).lower())
+        try:
+            if contract is None:
+                raise WrongMethod(f"This address answers {self.allowed}.")
+            response = _answer(contract, request, path)
+        except Exception as error:
+            response = problem(error, request, path)
+        response["Allow"] = self.allowed
+        return response
 
 
 def resource(**handlers: Callable[..., Any]) -> Callable[..., Any]:
     """A view out of one handler per method: `resource(get=read_lead, patch=edit_lead)`."""
     contracts = {method: handler.contract for method, handler in handlers.items()}  # type: ignore[attr-defined]
-    methods = {method: _method(contract) for method, contract in contracts.items()}
-    return type("Resource", (Resource,), {"contracts": contracts, **methods}).as_view()  # type: ignore[attr-defined, no-any-return]
+    allowed = ", ".join(sorted(method.upper() for method in contracts))
+    return type("Resource", (Resource,), {"contracts": contracts, "allowed": allowed, **handlers}).as_view()  # type: ignore[attr-defined, no-any-return]
 
 
-def _method(contract: Contract) -> Callable[..., Answer]:
-    def method(view: Resource, request: Request, **path: str) -> Answer:
-        return _answer(contract, request, path)
-
-    return method
-
-
-def _answer(contract: Contract, request: Request, path: dict[str, str]) -> Answer:
-    plain: HttpRequest = request._request
-    actor = _actor(contract, request, plain)
-    raw = _body(plain) if contract.body else b""
-    query = _query(contract, plain)
+def _answer(contract: Contract, request: HttpRequest, path: dict[str, str]) -> Answer:
+    actor = _actor(contract, request)
+    raw = _body(request) if contract.body else b""
+    query = _query(contract, request)
     also = contract.also and functools.partial(contract.also, actor=actor, **path)
     body = strict.read_body(contract.body, raw, also) if contract.body else None
-    call = Call(plain, actor, documents.now(), body, query, _if_match(contract, plain), None)
-    key = plain.META.get("HTTP_IDEMPOTENCY_KEY") if plain.method == "POST" else None
+    call = Call(request, actor, documents.now(), body, query, _if_match(contract, request), None)
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY") if request.method == "POST" else None
     if key is None:
         return _handled(contract, call, path)[0]
-    caller = f"anybody at {client.fingerprint(plain)}" if contract.permission is None else access.rights(actor)
-    name = idempotency.name(actor=caller, path=plain.path_info, key=key)
+    caller = f"anybody at {client.fingerprint(request)}" if contract.permission is None else access.rights(actor)
+    name = idempotency.name(actor=caller, path=request.path_info, key=key)
     kept = idempotency.begin(name, body=raw, now=call.now)
     if kept:
         return _replay(kept)
@@ -179,17 +167,18 @@ def _answer(contract: Contract, request: Request, path: dict[str, str]) -> Answe
     return _once(name, contract, call, path)
 
 
-def _actor(contract: Contract, request: Request, plain: HttpRequest) -> Actor:
+def _actor(contract: Contract, request: HttpRequest) -> Actor:
     """Who asks. Where nobody has to be signed in, a token is not looked at: /health must not fail for it."""
     if contract.permission is None:
         return access.ANYBODY
-    actor: Any = request.user
-    if actor is None:
+    found = _authentication.authenticate(request)
+    if found is None:
         raise NotSignedIn
-    plain.actor_uid = actor.uid  # type: ignore[attr-defined]
+    actor: Actor = found[0]
+    request.actor_uid = actor.uid  # type: ignore[attr-defined]
     pace.step(actor.token or actor.uid)
     actor.require(contract.permission)
-    return cast(Actor, actor)
+    return actor
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -336,21 +325,15 @@ def problem_response(error: LeadCrmError) -> HttpResponse:
     return response
 
 
-def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """The one door through which exceptions leave. None: a defect of ours, answered by `server_error`."""
-    if isinstance(error, Merged) and context["request"].method == "GET":
-        request = context["request"]._request
-        if context["kwargs"].get("uid") == error.uid:
+def problem(error: Exception, request: HttpRequest, path: dict[str, str]) -> HttpResponse:
+    """The one door through which exceptions leave. A defect of ours goes on, and is answered by `server_error`."""
+    if isinstance(error, Merged) and request.method == "GET":
+        if path.get("uid") == error.uid:
             return _elsewhere(request, error)
         if request.GET.get("lead") == error.uid:
             return _asked_of(request, error)
     if isinstance(error, LeadCrmError):
         return problem_response(error)
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(method.upper() for method in context["view"].contracts))
-        response = problem_response(WrongMethod(f"This address answers {allowed}."))
-        response["Allow"] = allowed
-        return response
     if isinstance(error, Http404):
         return problem_response(NotFound())
     if isinstance(error, mongo.UNREACHABLE):
@@ -358,9 +341,7 @@ def problem(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return problem_response(Unavailable())
     if isinstance(error, UnreadablePostError):
         return problem_response(LeadCrmError("The body did not arrive in time, or not whole."))
-    if isinstance(error, APIException):
-        return problem_response(_known(error))
-    return None
+    raise error
 
 
 def _elsewhere(request: HttpRequest, error: Merged) -> HttpResponse:
@@ -377,12 +358,6 @@ def _asked_of(request: HttpRequest, error: Merged) -> HttpResponse:
     query["lead"] = error.to
     location = f"{quote(request.path)}?{query.urlencode()}"
     return HttpResponse(status=307, headers={"Location": location}, content_type="application/json")
-
-
-def _known(error: APIException) -> LeadCrmError:
-    situation = LeadCrmError(str(error.detail))
-    situation.status, situation.code = error.status_code, str(error.default_code)
-    return situation
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -179,13 +179,8 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 REST_FRAMEWORK = {
-    "UNAUTHENTICATED_USER": None,
     "DEFAULT_AUTHENTICATION_CLASSES": ["management.auth.Authentication"],
-    "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": [],
     "DEFAULT_SCHEMA_CLASS": "lead_crm.openapi.ContractSchema",
-    "EXCEPTION_HANDLER": "lead_crm.http.problem",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Lead CRM",

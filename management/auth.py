@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.request import Request
 
 from lead_crm import directory, documents
 from lead_crm.access import Actor
@@ -23,9 +22,9 @@ class Forged(NotAllowed):
 class Authentication(BaseAuthentication):
     """Where there is an Authorization header, no cookie is looked at, and nothing that guards cookies is needed."""
 
-    def authenticate(self, request: Request) -> tuple[Actor, str] | None:
+    def authenticate(self, request: HttpRequest) -> tuple[Actor, str] | None:
         given = request.META.get("HTTP_AUTHORIZATION")
-        actor = _by_session(request._request) if given is None else _by_token(given)
+        actor = _by_session(request) if given is None else _by_token(given)
         return None if actor is None else (actor, "session" if given is None else "bearer")
 
 
