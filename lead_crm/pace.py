@@ -16,5 +16,5 @@ def step(caller: str) -> None:
         _minute[0] = minute
         _asked.clear()
     count = _asked[caller] = _asked.get(caller, 0) + 1
-    if count > settings.ENV.REQUESTS_PER_MINUTE:
+    if count > settings.REQUESTS_PER_MINUTE:
         raise TooManyRequests("You ask faster than this installation allows.", retry_after=60 - second)

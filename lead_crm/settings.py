@@ -142,6 +142,7 @@ TRUSTED_PROXIES = [ipaddress.ip_network(part) for part in _parts(ENV.TRUSTED_PRO
 ALLOWED_ORIGINS = _parts(ENV.ALLOWED_ORIGINS)
 HTTPS = ENV.HTTPS
 AUDIT_DAYS = ENV.AUDIT_DAYS
+REQUESTS_PER_MINUTE = ENV.REQUESTS_PER_MINUTE
 AUDITED = True  # only the benchmark turns it off, to measure what it costs
 
 DEBUG = False
