@@ -2,11 +2,17 @@
 
 import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from lead_crm.logs import JsonLines
 from tests.cast import Cast
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -30,6 +36,25 @@ def test_the_callers_own_request_id_is_kept(cast: Cast) -> None:
 @pytest.mark.parametrize("harmful", ['x"y', "a b", "x" * 65, "line\tbreak"])
 def test_a_harmful_request_id_is_replaced(cast: Cast, harmful: str) -> None:
     assert cast.alice.get("/api/leads/", X_Request_ID=harmful)["X-Request-ID"] != harmful
+
+
+def test_processes_of_one_parent_name_their_requests_differently() -> None:
+    """Web workers are forks of one process, with the chance that it had."""
+    script = (
+        "import os, types; from lead_crm.logs import _incoming_id\n"
+        "_incoming_id(types.SimpleNamespace(META={}))\n"
+        "for _ in range(2):\n"
+        "    if os.fork() == 0:\n"
+        "        print(_incoming_id(types.SimpleNamespace(META={})), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True
+    )
+    names = done.stdout.split()
+    assert (len(names), len(set(names))) == (2, 2)
+    assert all(len(name) == 16 for name in names)
 
 
 def test_no_token_stands_in_the_log(cast: Cast, lines: pytest.LogCaptureFixture) -> None:
