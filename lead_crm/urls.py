@@ -21,13 +21,7 @@ from management import privacy_api as privacy
 from management import reports_api as reports
 from workflow import api as workflow
 
-urlpatterns = [
-    path("health/", resource(get=management.read_health)),
-    path("api/auth/login/", resource(post=auth.login)),
-    path("api/auth/logout/", resource(post=auth.logout)),
-    path("api/auth/me/", resource(get=auth.read_me, patch=auth.edit_me)),
-    path("api/auth/password/", resource(post=auth.change_password)),
-    path("api/auth/accept/", resource(post=auth.accept_invitation)),
+urlpatterns = [  # tried one after the other: what is asked most stands first
     path("api/leads/", resource(get=leads.list_leads, post=leads.create_lead)),
     path("api/leads/bulk/", resource(post=bulk.bulk_leads)),
     path("api/leads/kanban/", resource(get=leads.read_board)),
@@ -56,6 +50,12 @@ urlpatterns = [
     path("api/leads/<str:uid>/unmerge/", resource(post=merging.unmerge_lead)),
     path("api/leads/<str:uid>/as-of/", resource(get=past.read_lead_as_of)),
     path("api/leads/<str:uid>/diff/", resource(get=past.diff_lead)),
+    path("health/", resource(get=management.read_health)),
+    path("api/auth/login/", resource(post=auth.login)),
+    path("api/auth/logout/", resource(post=auth.logout)),
+    path("api/auth/me/", resource(get=auth.read_me, patch=auth.edit_me)),
+    path("api/auth/password/", resource(post=auth.change_password)),
+    path("api/auth/accept/", resource(post=auth.accept_invitation)),
     path("api/views/", resource(get=views.list_views, post=views.create_view)),
     path("api/views/<str:uid>/", resource(get=views.read_view, patch=views.edit_view, delete=views.delete_view)),
     path("api/reports/summary/", resource(get=reports.read_summary)),
