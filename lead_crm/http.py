@@ -131,14 +131,14 @@ class Resource(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **path: str) -> Answer:
         """Not the framework's: nobody needs its own request, with parsers, formats, versions and throttles."""
         contract = self.contracts.get(str(request.method).lower())
+        if contract is None:
+            response = problem_response(WrongMethod(f"This address answers {self.allowed}."))
+            response["Allow"] = self.allowed
+            return response
         try:
-            if contract is None:
-                raise WrongMethod(f"This address answers {self.allowed}.")
-            response = _answer(contract, request, path)
+            return _answer(contract, request, path)
         except Exception as error:
-            response = problem(error, request, path)
-        response["Allow"] = self.allowed
-        return response
+            return problem(error, request, path)
 
 
 def resource(**handlers: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cast import Cast, lead
+from tests.cast import Cast
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "TRACE", "PUT", "BREW", "DISPATCH", "CONTRACTS"])
@@ -15,10 +15,3 @@ def test_other_methods_are_refused_with_those_that_there_are(cast: Cast, method:
     if method != "HEAD":
         assert answer.json()["code"] == "method_not_allowed"
         assert answer.json()["detail"] == "This address answers GET, POST."
-
-
-def test_every_answer_names_the_methods_of_its_address(cast: Cast) -> None:
-    uid = lead(cast.alice)["uid"]
-    for answer in (cast.alice.get(f"/api/leads/{uid}/"), cast.nobody.get("/api/leads/x/")):
-        assert answer["Allow"] == "DELETE, GET, PATCH"
-    assert cast.alice.post(f"/api/leads/{uid}/transition/", {"to_stage": "moon"})["Allow"] == "POST"
