@@ -1,47 +1,30 @@
 """Which people and centres there are: the little that every app may know of them."""
 
-import mmap
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any, Final, TypeVar
-
-from django.conf import settings
 
 from lead_crm import mongo
 from lead_crm.access import DEFAULT_CENTER, ROLES, STATES, Person, Role, shelf
+from lead_crm.stamp import Stamp
 
 T = TypeVar("T")
 
 REMEMBERED_SECONDS: Final = 5.0
-STATE_BYTES: Final = 16
 _remembered: dict[str, tuple[float, bytes, Any]] = {}
+_changes = Stamp("changes_of_people")
 
 
 def forget() -> None:
     """People, centres or roles have changed: all processes on this machine are told."""
     _remembered.clear()
-    _state()[:] = os.urandom(STATE_BYTES)
-
-
-@cache
-def _state() -> mmap.mmap | bytearray:
-    """Another one after each change, in memory that all processes on this machine share."""
-    try:
-        with Path(settings.DATA_DIR, "changes_of_people").open("ab") as file:
-            if not file.tell():
-                file.write(bytes(STATE_BYTES))
-        with Path(settings.DATA_DIR, "changes_of_people").open("r+b") as file:
-            return mmap.mmap(file.fileno(), STATE_BYTES)
-    except OSError:  # then the others know within five seconds
-        return bytearray(STATE_BYTES)
+    _changes.change()
 
 
 def remembered(key: str, read: Callable[[], T]) -> T:
     """What was read less than five seconds ago. Rights that are withdrawn live that long on other machines."""
-    state = bytes(_state())
+    state = _changes.read()
     kept = _kept(key, state)
     if kept is not None:
         return kept  # type: ignore[no-any-return]
@@ -115,7 +98,7 @@ def _read_roles() -> dict[str, Role]:
 
 def people(uids: Iterable[str]) -> dict[str, Person]:
     """Those of `uids` who exist and are active; all who are not remembered in one query."""
-    wanted, state = list(dict.fromkeys(uids)), bytes(_state())
+    wanted, state = list(dict.fromkeys(uids)), _changes.read()
     found = {uid: _kept(f"person:{uid}", state) for uid in wanted}
     if missing := [uid for uid in wanted if found[uid] is None]:
         for person in _active({"uid": {"$in": missing}}):

@@ -48,12 +48,12 @@ def read(found: Match, workflow: Workflow, *, limit: int) -> tuple[int, list[Row
         raise NeedsServer("The board needs a real MongoDB: unset MONGODB_URI for a private one, or name a server.")
     key = encode({"board": workflow.version, "base": found.base, "rest": found.rest})
     counts: dict[str, int] | None = counting.recall(key)
+    state = counting.state()
     steps = pipeline(found, limit, counted=counts is None)
     rows = {row["uid"]: row for row in mongo.collection("leads").aggregate(steps, maxTimeMS=PATIENCE_MS)}
     if counts is None:
         counts = {uid: row["counted"][0]["n"] if row["counted"] else 0 for uid, row in rows.items()}
-        if sum(counts.values()) >= counting.LARGE:
-            counting.remember(key, counts)
+        counting.remember(key, counts, number=sum(counts.values()), state=state)
     version = rows.pop("default")["version"]
     empty: Row = {"leads": []}
     return version, [_column(rows.get(s.uid, empty), counts.get(s.uid, 0), limit) for s in workflow.stages]

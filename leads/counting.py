@@ -1,26 +1,58 @@
-"""Counting without ever taking long: up to a cap, for at most 30 ms, and large counts are remembered for a moment."""
+"""Counting without ever taking long: up to a cap, for at most 30 ms, and counts are remembered for a moment.
+
+People notice when a small count is off by one: it is remembered only until any lead is written.
+"""
 
 import threading
 import time
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 from bson import encode
 from pymongo.errors import ExecutionTimeout
 
 from lead_crm import mongo
+from lead_crm.stamp import Stamp
 
 PATIENCE_MS: Final = 30
+LARGE: Final = 250  # from here on a count may be a little old
 REMEMBERED_SECONDS: Final = 4.0
-LARGE: Final = 250  # smaller counts are cheap, and people notice when they are off by one
+SMALL_SECONDS: Final = 1.0  # another machine may have written, which this one does not know
+GIVEN_UP_SECONDS: Final = 10.0  # what takes too long does so a moment later as well
+ROUGHLY_SECONDS: Final = 60.0
 
 Count = tuple[int | None, bool]
 
-_remembered: dict[bytes, tuple[float, Any]] = {}
+
+class Kept(NamedTuple):
+    until: float
+    state: bytes | None  # None: it may be older than the last write
+    value: Any
+
+
+_remembered: dict[bytes, Kept] = {}
+_changes = Stamp("changes_of_leads")
 _locks = [threading.Lock() for _ in range(64)]
 
 
 def forget() -> None:
     _remembered.clear()
+    _changes.change()
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """Around every write of leads. However it ends: it may have reached the database."""
+    try:
+        yield
+    finally:
+        _changes.change()
+
+
+def state() -> bytes:
+    """To be read before counting: what was counted holds as long as this stays the same."""
+    return _changes.read()
 
 
 def exactly(where: dict[str, Any]) -> Count:
@@ -36,31 +68,55 @@ def up_to(cap: int, where: dict[str, Any], hint: str) -> Count:
 
 
 def _count(cap: int, where: dict[str, Any], hint: str, key: bytes) -> Count:
-    options: dict[str, Any] = {} if mongo.in_memory() else {"hint": hint, "maxTimeMS": PATIENCE_MS}
+    before = state()
     try:
-        number = _number(where, cap + 1, options)
-        found: Count = (min(number, cap), number > cap)
+        number = _number(where, cap + 1, hint)
     except ExecutionTimeout:
-        number, found = LARGE, (None, True)
-    if number >= LARGE:
-        remember(key, found)
+        _keep(key, GIVEN_UP_SECONDS, None, (None, True))
+        return None, True
+    found = (min(number, cap), number > cap)
+    remember(key, found, number=number, state=before)
     return found
 
 
-def _number(where: dict[str, Any], limit: int, options: dict[str, Any]) -> int:
+def roughly(most: int, where: dict[str, Any], hint: str) -> int:
+    """For choosing between indexes: a minute old, and more than `most` for whatever is that or takes too long."""
+    key = b"roughly %d" % most + encode(where)
+    found: int | None = recall(key)
+    if found is None:
+        try:
+            found = _number(where, most + 1, hint)
+        except ExecutionTimeout:
+            found = most + 1
+        _keep(key, ROUGHLY_SECONDS, None, found)
+    return found
+
+
+def _number(where: dict[str, Any], limit: int, hint: str) -> int:
     """The `count` command walks the index alone, where the aggregation behind count_documents takes twice as long."""
-    if mongo.in_memory():
-        return mongo.collection("leads").count_documents(where, limit=limit)
     leads = mongo.collection("leads")
-    return int(leads.database.command("count", leads.name, query=where, limit=limit, **options)["n"])
+    if mongo.in_memory():
+        return leads.count_documents(where, limit=limit)
+    options: dict[str, Any] = {"limit": limit, "hint": hint, "maxTimeMS": PATIENCE_MS}
+    return int(leads.database.command("count", leads.name, query=where, **options)["n"])
 
 
 def recall(key: bytes) -> Any:
     kept = _remembered.get(key)
-    return kept[1] if kept and time.monotonic() - kept[0] < REMEMBERED_SECONDS else None
+    if kept is None or kept.until < time.monotonic():
+        return None
+    return kept.value if kept.state in (None, _changes.read()) else None
 
 
-def remember(key: bytes, value: Any) -> None:
+def remember(key: bytes, value: Any, *, number: int, state: bytes) -> None:
+    """`state`: from before it was counted."""
+    if number >= LARGE:
+        _keep(key, REMEMBERED_SECONDS, None, value)
+    elif _changes.shared:
+        _keep(key, SMALL_SECONDS, state, value)
+
+
+def _keep(key: bytes, seconds: float, state: bytes | None, value: Any) -> None:
     if len(_remembered) > 10_000:
         _remembered.clear()
-    _remembered[key] = (time.monotonic(), value)
+    _remembered[key] = Kept(time.monotonic() + seconds, state, value)

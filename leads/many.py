@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError
 from lead_crm import mongo
 from lead_crm.access import Actor, visible
 from lead_crm.errors import Invalid, Merged
-from leads import store
+from leads import counting, store
 from leads.documents import Lead, Timeline
 from leads.store import Write
 from workflow import store as workflow_store
@@ -75,6 +75,7 @@ def _seen(uids: set[str], actor: Actor) -> set[str]:
     return {row["uid"] for row in rows}
 
 
+@counting.changing()
 def save_many(writes: Sequence[Write], workflow: Workflow) -> Outcome:
     """As `save`, in one command. It counts what it has written and does not say which; the leads' marks do."""
     if mongo.in_memory():

@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from lead_crm import contact, directory, mongo
 from lead_crm.access import Actor, Shelves, system, visible
 from lead_crm.errors import Fault, Invalid, LeadCrmError, Merged, NotFound, Unavailable
-from leads import numbering, record
+from leads import counting, numbering, record
 from leads.documents import Lead, Timeline
 from leads.keys import SOLE, SOMETIMES, claims, keys, quick, still_sole
 from leads.search import SOURCES
@@ -105,6 +105,7 @@ def stored(lead: Lead, workflow: Workflow) -> mongo.Row:
     return {"type": "lead", **lead.model_dump(), "keys": keys(lead, workflow, settings.DEFAULT_REGION)}
 
 
+@counting.changing()
 def insert(lead: Lead, workflow: Workflow, last: Callable[[Lead], Lead] = lambda lead: lead) -> Lead:
     """Draw the lead's number and insert it. A number that turns out to be taken is skipped.
 
@@ -128,6 +129,7 @@ def insert(lead: Lead, workflow: Workflow, last: Callable[[Lead], Lead] = lambda
     raise Unavailable("No free lead number was found. Check lead_id in the config.")
 
 
+@counting.changing()
 def insert_many(leads: Sequence[Lead], workflow: Workflow) -> None:
     """Insert leads that nothing can refuse any more; their numbers are drawn in blocks, in the order given."""
     for _ in range(DRAWS):
@@ -239,6 +241,7 @@ class Write:
         return {f"keys.{name}": value for name, value in found.items()}, {f"keys.{n}" for n in SOMETIMES - found.keys()}
 
 
+@counting.changing()
 def save(write: Write, *, workflow: Workflow) -> bool:
     """Write the lead over the version that was read; False when another writer was first.
 
@@ -253,6 +256,7 @@ def save(write: Write, *, workflow: Workflow) -> bool:
     return saved
 
 
+@counting.changing()
 def rewrite(lead: Lead, *, read: int, workflow: Workflow) -> bool:
     """The whole document over version `read`, with `changes` for all the records that remain in it."""
     lead = with_marks(lead)
@@ -283,6 +287,7 @@ def _saved(write: Write, workflow: Workflow, session: ClientSession | None = Non
     return bool(mongo.collection("leads").update_one(write.identity, update, session=session).matched_count)
 
 
+@counting.changing()
 def save_all(writes: Sequence[Write], *, workflow: Workflow) -> bool:
     """All of them in this order, or none; False when another writer was first at one of them.
 
@@ -330,6 +335,7 @@ def withdraw(lead: str) -> None:
         _remove_timeline(lead)
 
 
+@counting.changing()
 def remove(lead: Lead, *, at: datetime) -> bool:
     """The lead and what was merged into it, with all their timelines, for good.
 

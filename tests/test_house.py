@@ -23,7 +23,7 @@ PURE = {
 }  # fmt: skip
 IMPURE = r"(django|rest_framework|pymongo|mongomock|gunicorn|requests|socket|time|random|threading|os|subprocess)(\.|$)"
 IMPURE_ROOMS = (
-    r"lead_crm\.(settings|mongo|mongod|store|http|directory|idempotency|logs|audit|client|pace|attempts)"
+    r"lead_crm\.(settings|mongo|mongod|store|http|directory|stamp|idempotency|logs|audit|client|pace|attempts)"
     r"|.*\.(store|service|api)$"
 )
 SPEAKS_MONGO = re.compile(

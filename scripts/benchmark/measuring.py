@@ -13,7 +13,7 @@ from scripts.benchmark.processes import say
 from scripts.benchmark.timing import Plan, Row, once, timed
 from scripts.benchmark.wrk import Figure, Server
 
-FORGOTTEN: Final = 4.3  # seconds until a count is not remembered any more
+FORGOTTEN: Final = 10.3  # seconds until no count is remembered any more, nor that it was given up
 COLD: Final = ("list", "list filtered", "board", "board 20")
 LONG: Final = 10_000
 
