@@ -167,16 +167,25 @@ def _walk(order: Order, held: bool) -> tuple[str, Walk]:
 
 
 def _searched(groups: list[list[str]], base: Row, where: Where, order: Order) -> Plan:
-    """The longest word leads, because it is likely the rarest; the others are examined."""
-    rest = where.all()
+    """What the fewest leads have leads, a word or whose they are; the others are examined."""
+    ways: list[tuple[str, Row]] = [("grams", {"keys.grams": search.any_of(group)}) for group in groups or [[""]]]
     if "keys.holders" in base:
-        rest["keys.holders"] = base.pop("keys.holders")
-    first, *others = groups or [[""]]
-    base["keys.grams"] = search.any_of(first)
-    if others:
-        rest.setdefault("$and", []).extend({"keys.grams": search.any_of(spellings)} for spellings in others)
+        ways.append(("newest_held", {"keys.holders": base.pop("keys.holders")}))
+    hint, first = _rarest(ways, base) if len(ways) > 1 else ways[0]
+    for _, condition in ways:
+        if condition is not first:
+            where.also(condition)
     newest = order if order.index == "newest" else INDEXED["-created_at"]
-    return Plan(base, rest, order, "grams", [("created_at", newest.direction), ("_id", newest.tie)])
+    return Plan(base | first, where.all(), order, hint, [("created_at", newest.direction), ("_id", newest.tie)])
+
+
+def _rarest(ways: list[tuple[str, Row]], base: Row) -> tuple[str, Row]:
+    """The longest word where all are frequent, as it is likely the rarest.
+
+    Pages that follow each other may go different ways: all have one order. Sizes are told apart up to the number of
+    candidates: what has fewer is examined whole, and what has more is always the same.
+    """
+    return min(ways, key=lambda way: counting.roughly(CANDIDATES, base | way[1], way[0]))
 
 
 def find(query: LeadQuery, made: Plan, projection: dict[str, int]) -> Found:

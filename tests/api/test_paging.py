@@ -1,5 +1,7 @@
 """Pages: next and previous, offsets, counts, selected fields, and what happens when there is too much to examine."""
 
+import itertools
+
 import pytest
 from pymongo.errors import ExecutionTimeout
 
@@ -126,21 +128,65 @@ def _too_slow(*args: object) -> int:
     raise ExecutionTimeout("operation exceeded time limit")
 
 
+class TestSearchesOfThoseWhoSeeTheirOwn:
+    """Each page is found in the way that is quickest then: by one of the words, or by whose the leads are."""
+
+    @pytest.fixture
+    def mine(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        found = []
+        for n in range(24):
+            words = {"name": "Ada" if n % 2 else "Ada Mill", "company": "Mill" if n % 3 else "Loom"}
+            made = lead(cast.alice, **words, assigned_to=[[], [cast.carol.uid], [cast.bob.uid]][n % 3])
+            if n % 3 != 1 and (n % 2 == 0 or n % 3):
+                found.append(str(made["uid"]))
+        ways = itertools.cycle(range(3))
+        monkeypatch.setattr(listing, "_rarest", lambda possible, base: possible[next(ways) % len(possible)])
+        return found[::-1]
+
+    @pytest.mark.parametrize("limit", [1, 2, 5])
+    @pytest.mark.parametrize("sort", ["-created_at", "created_at", "name", "-score"])
+    def test_go_on_where_the_last_page_ended(self, cast: Cast, mine: list[str], sort: str, limit: int) -> None:
+        forward = list(pages(cast.bob, f"/api/leads/?q=ada+mill&sort={sort}&limit={limit}"))
+        seen = [uid for page in forward for uid in uids(page["results"])]
+        assert (sorted(seen), len(seen)) == (sorted(mine), len(mine))
+        assert {page["count"] for page in forward} == {len(mine)}
+        assert sort != "-created_at" or seen == mine
+        backward = list(pages(cast.bob, forward[-1]["previous"], way="previous"))
+        assert [uid for page in backward[::-1] for uid in uids(page["results"])] == seen[: (len(forward) - 1) * limit]
+
+    @pytest.mark.parametrize("sort", ["-created_at", "created_at", "name"])
+    def test_so_do_offsets(self, cast: Cast, mine: list[str], sort: str) -> None:
+        asked = [f"q=ada+mill&sort={sort}&limit=3&offset={offset}" for offset in range(0, len(mine), 3)]
+        assert sorted(uid for query in asked for uid in uids(listed(cast.bob, query)["results"])) == sorted(mine)
+
+    @pytest.mark.parametrize("limit", [1, 2, 5])
+    def test_partial_pages_too(self, cast: Cast, mine: list[str], limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        few_candidates(monkeypatch)
+        forward = list(pages(cast.bob, f"/api/leads/?q=ada+mill&limit={limit}"))
+        assert [uid for page in forward for uid in uids(page["results"])] == mine
+        assert (any(page["partial"] for page in forward), forward[-1]["partial"]) == (True, False)
+
+
+def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three may be examined for a page."""
+    monkeypatch.setattr(listing, "CANDIDATES", 3)
+    monkeypatch.setattr(listing, "QUICK_MS", 0)
+    found = listing._found
+
+    def slow(made: object, match: object, *rest: object) -> object:
+        if rest[-1] == 0:
+            raise ExecutionTimeout("examining everything takes too long")
+        return found(made, match, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(listing, "_found", slow)
+
+
 class TestPartialPages:
     """With few candidates to examine, a page says that it is partial, and `next` goes on from there."""
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(listing, "CANDIDATES", 3)
-        monkeypatch.setattr(listing, "QUICK_MS", 0)
-        found = listing._found
-
-        def slow(made: object, match: object, *rest: object) -> object:
-            if rest[-1] == 0:
-                raise ExecutionTimeout("examining everything takes too long")
-            return found(made, match, *rest)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(listing, "_found", slow)
+        few_candidates(monkeypatch)
 
     @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-score", "score", "next_follow_up_at"])
     def test_following_next_finds_all_matches(self, cast: Cast, leads: list[str], sort: str) -> None:

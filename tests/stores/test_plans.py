@@ -1,12 +1,13 @@
 """The plans MongoDB chooses for the very commands that the code sends: by the named index, without sorting."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lead_crm import directory, mongo
+from lead_crm.access import NOBODY
 from leads import counting
 from leads.keys import NO_FOLLOW_UP
 from tests.api.steps import EVERY_STAGE, column, listed, local
@@ -28,6 +29,8 @@ def seers(cast: Cast) -> list[Seer]:
     """All centres, one centre, own leads; and enough leads of others, or elsewhere, for the planner to choose."""
     for client, people, number in ((cast.alice, [], 40), (cast.alice, [cast.carol.uid], 300), (cast.charlie, [], 40)):
         multiply(str(lead(client, assigned_to=people, tags=["tea"])["uid"]), number)
+    for client in (cast.alice, cast.charlie):
+        lead(client, name="Konrad Zuse", company="Z3 Lovelace", assigned_to=[])
     return [Seer(cast.root, own=False), Seer(cast.alice, own=False), Seer(cast.bob, own=True)]
 
 
@@ -79,8 +82,10 @@ LISTS = {
     "good ones": ("sort=-score&score_min=10", "score", "score"),
     "who is to be called": ("sort=next_follow_up_at", "follow_up", "follow_up"),
     "called by when": ("sort=next_follow_up_at&follow_up_to=2090-01-01", "follow_up", "follow_up"),
-    "found by a word": ("q=lovelace", "grams", "grams"),
-    "found by words": ("q=ada+lovelace", "grams", "grams"),
+    "found by a word": ("q=lovelace", "grams", "newest_held"),
+    "found by words": ("q=ada+lovelace", "grams", "newest_held"),
+    "found by a rare word": ("q=zuse", "grams", "grams"),
+    "found by a rare word and another": ("q=konrad+zuse+z3", "grams", "grams"),
 }
 
 
@@ -103,6 +108,21 @@ def test_later_pages_begin_where_the_last_one_ended(seers: list[Seer], what: str
             well_planned(page, own if seer.own else whole)
             if what != "by filter" and not (seer.own and own == whole):
                 assert examined(page, "totalKeysExamined") <= 20
+
+
+def test_of_two_words_and_whose_it_is_the_rarest_leads(seers: list[Seer]) -> None:
+    for seer, most in zip(seers, (4, 2, 2), strict=True):
+        for query in ("lovelace+z3", "z3+lovelace"):
+            page, *_ = asked(seer.client, f"/api/leads/?limit=5&count=none&q={query}")
+            assert examined(page, "totalDocsExamined") <= most
+
+
+def test_whoever_sees_few_leads_is_not_kept_by_those_of_others(seers: list[Seer]) -> None:
+    """Three hundred leads of others have the word as well, and are newer."""
+    leads = mongo.collection("leads")
+    leads.update_many({"keys.holders": NOBODY}, {"$set": {"created_at": datetime(2020, 1, 1, tzinfo=UTC)}})
+    page, *_ = asked(seers[2].client, "/api/leads/?limit=5&count=none&q=lovelace")
+    assert examined(page, "totalDocsExamined") <= 6
 
 
 def test_a_lead_is_read_by_its_identity(seers: list[Seer]) -> None:
@@ -190,7 +210,7 @@ def test_a_cursor_among_many_equals_costs_no_more_than_elsewhere(seers: list[See
 
 @pytest.mark.parametrize(("filter", "whole", "own"), [
     ({"tags": "tea"}, "newest", "newest_held"), ({"stage": "stage-new"}, "stage", "stage_held"),
-    ({"created_from": "2020-01-01"}, "newest", "newest_held"), ({"q": "ada lovelace"}, "grams", "grams"),
+    ({"created_from": "2020-01-01"}, "newest", "newest_held"), ({"q": "ada lovelace"}, "grams", "newest_held"),
 ], ids=str)  # fmt: skip
 def test_a_bulk_finds_its_leads_along_the_index_of_the_list(
     seers: list[Seer], filter: dict[str, str], whole: str, own: str
