@@ -5,8 +5,8 @@ People notice when a small count is off by one: it is remembered only until any 
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from bson import encode
@@ -20,7 +20,7 @@ LARGE: Final = 250  # from here on a count may be a little old
 REMEMBERED_SECONDS: Final = 4.0
 SMALL_SECONDS: Final = 1.0  # another machine may have written, which this one does not know
 GIVEN_UP_SECONDS: Final = 10.0  # what takes too long does so a moment later as well
-ROUGHLY_SECONDS: Final = 60.0
+CHOSEN_SECONDS: Final = 60.0
 
 Count = tuple[int | None, bool]
 
@@ -79,17 +79,29 @@ def _count(cap: int, where: dict[str, Any], hint: str, key: bytes) -> Count:
     return found
 
 
-def roughly(most: int, where: dict[str, Any], hint: str) -> int:
-    """For choosing between indexes: a minute old, and more than `most` for whatever is that or takes too long."""
-    key = b"roughly %d" % most + encode(where)
+def fewest(most: int, ways: Sequence[tuple[str, dict[str, Any]]]) -> int:
+    """Which of these queries, each along its index, finds the fewest; the first where all find more than `most`.
+
+    For choosing between indexes: the answer may be a minute old.
+    """
+    key = encode({"fewest": most, "of": [where for _, where in ways]})
     found: int | None = recall(key)
     if found is None:
-        try:
-            found = _number(where, most + 1, hint)
-        except ExecutionTimeout:
-            found = most + 1
-        _keep(key, ROUGHLY_SECONDS, None, found)
+        found = _fewest(most, ways)
+        _keep(key, CHOSEN_SECONDS, None, found)
     return found
+
+
+def _fewest(most: int, ways: Sequence[tuple[str, dict[str, Any]]]) -> int:
+    best, least = 0, most + 1
+    for at, (hint, where) in enumerate(ways):
+        with suppress(ExecutionTimeout):
+            number = _number(where, least, hint)  # no further than it could win
+            if number < least:
+                best, least = at, number
+        if not least:
+            break
+    return best
 
 
 def _number(where: dict[str, Any], limit: int, hint: str) -> int:

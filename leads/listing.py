@@ -185,7 +185,7 @@ def _rarest(ways: list[tuple[str, Row]], base: Row) -> tuple[str, Row]:
     Pages that follow each other may go different ways: all have one order. Sizes are told apart up to the number of
     candidates: what has fewer is examined whole, and what has more is always the same.
     """
-    return min(ways, key=lambda way: counting.roughly(CANDIDATES, base | way[1], way[0]))
+    return ways[counting.fewest(CANDIDATES, [(hint, base | condition) for hint, condition in ways])]
 
 
 def find(query: LeadQuery, made: Plan, projection: dict[str, int]) -> Found:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymongo.errors import ExecutionTimeout
 
 from lead_crm import directory, mongo
 from lead_crm.access import NOBODY
-from leads import counting
+from leads import counting, listing
 from leads.keys import NO_FOLLOW_UP
 from tests.api.steps import EVERY_STAGE, column, listed, local
 from tests.cast import NORTH, Cast, lead
@@ -230,3 +231,43 @@ def test_a_bulk_finds_its_leads_along_the_index_of_the_list(
         batch = [command for command in taken if "$or" in command.get("filter", {})][-1]
         assert "COLLSCAN" not in stages(explained(batch))
         assert indexes(explained(batch)) == {"identity"}
+
+
+class TestTheFewest:
+    def test_are_counted_no_further_than_they_could_win(self, seers: list[Seer]) -> None:
+        with noted() as taken:
+            seers[2].client.get("/api/leads/?count=none&q=konrad+zuse")
+        limits = [command["limit"] for command in taken if name(command) == "count"]
+        assert limits == [10_001, 1, 1]
+
+    def test_are_chosen_anew_after_a_minute(self, seers: list[Seer], monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [1_000.0]
+        monkeypatch.setattr(counting.time, "monotonic", lambda: clock[0])
+        numbers = []
+        for seconds in (0, 59, 2):
+            clock[0] += seconds
+            with noted() as taken:
+                seers[2].client.get("/api/leads/?count=none&q=zuse")
+            numbers.append([name(command) for command in taken].count("count"))
+        assert numbers == [2, 0, 2]
+
+    def test_where_all_are_frequent_the_longest_word_leads(
+        self, seers: list[Seer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listing, "CANDIDATES", 0)
+        page, *_ = asked(seers[2].client, "/api/leads/?limit=5&count=none&q=z3+konrad")
+        assert (page["hint"], page["filter"]["keys.grams"]) == ("grams", "konrad")
+
+    def test_what_takes_too_long_to_count_is_not_among_them(
+        self, seers: list[Seer], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        number = counting._number
+
+        def slow(where: dict[str, Any], limit: int, hint: str) -> int:
+            if where.get("keys.grams") == "konrad":
+                raise ExecutionTimeout("operation exceeded time limit")
+            return number(where, limit, hint)
+
+        monkeypatch.setattr(counting, "_number", slow)
+        page, *_ = asked(seers[2].client, "/api/leads/?limit=5&count=none&q=konrad+z3")
+        assert page["filter"]["keys.grams"] == "z3"
