@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+ON_LINUX = hasattr(os, "sched_setaffinity")
+
 worker_class = "lead_crm.patience.Worker"
 # Without it one worker takes all keep-alive connections and its threads fight over one interpreter.
 reuse_port = True
@@ -27,15 +29,17 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def _shares(workers: int) -> list[frozenset[int]]:
-    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    processors = sorted(os.sched_getaffinity(0)) if ON_LINUX else []
     number = min(workers, len(processors))
     return [frozenset(processors[i::number]) for i in range(number)] or [frozenset()]
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Of the threads of a process one at a time runs Python. Handing that on from processor to processor is slow."""
-    if worker.share:
+    """Of the threads of a process one at a time runs Python. Handing that on from processor to processor is slow, and
+    so is every interruption (`docs/decisions/0012-threads-that-stay.md`)."""
+    if ON_LINUX:
         os.sched_setaffinity(0, worker.share)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def post_worker_init(worker: Any) -> None:
