@@ -147,6 +147,15 @@ def _command_line(process: Path) -> str:
         return ""
 
 
+def test_web_workers_share_the_processors_and_interrupt_nobody(ready: tuple[Site, str]) -> None:
+    site, _ = ready
+    workers = [pid for pid in _descendants_of(site) if os.sched_getscheduler(pid) == os.SCHED_BATCH]
+    shares, processors = [os.sched_getaffinity(pid) for pid in workers], os.sched_getaffinity(0)
+    assert len(workers) == 2
+    assert set().union(*shares) == processors
+    assert sum(map(len, shares)) == max(2, len(processors))
+
+
 def test_web_and_database_that_are_killed_are_started_again(ready: tuple[Site, str]) -> None:
     site, token = ready
     for pid in _descendants_of(site):
