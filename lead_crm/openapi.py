@@ -119,7 +119,7 @@ def _query(model: type[BaseModel]) -> Iterable[Schema]:
         if name == strict.FIELD_PREFIX.rstrip("."):
             yield {"name": name, "in": "query", "style": "form", "explode": True, "schema": _FIELDS} | described
         else:
-            yield {"name": name, "in": "query", "explode": False, "schema": _not_null(inner)} | described
+            yield {"name": name, "in": "query", "explode": False, "schema": _sparse(_not_null(inner))} | described
 
 
 def _inlined(value: Any, definitions: Schema) -> Any:
@@ -150,6 +150,12 @@ def _not_null(schema: Schema) -> Schema:
     if len(choices) == 1:
         return choices[0] | rest
     return {"anyOf": choices, **rest} if choices else rest
+
+
+def _sparse(schema: Schema) -> Schema:
+    """Of a list with commas any part may be empty, as in the last parameter of `?stage=a&status=`."""
+    items = schema.get("items", {})
+    return schema | {"items": items | {"enum": [*items["enum"], ""]}} if "enum" in items else schema
 
 
 def _responses(contract: Contract, path: str, method: str) -> Schema:

@@ -242,3 +242,10 @@ def test_what_cannot_be_asked_is_refused(cast: Cast, query: str, pointer: str) -
     response = cast.alice.get(f"/api/leads/?{query}")
     assert response.status_code == 422
     assert {at.partition("/0")[0] for at, _ in codes(response)} == {pointer.partition("/0")[0]}
+
+
+@pytest.mark.parametrize("query", ["status=", "status=,", "status=,open", "temperature=&stage="])
+def test_what_is_left_empty_filters_nothing(cast: Cast, query: str) -> None:
+    """As forms send it."""
+    lead(cast.alice)
+    assert cast.alice.get(f"/api/leads/?{query}").json()["count"] == 1

@@ -218,7 +218,7 @@ def test_query_parameters_have_their_bounds_and_are_never_null(toy: Schema) -> N
     found = parameters(toy, "get", "/api/bicycles/")
     limit, tags = found["limit"]["schema"], found["tags"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 200, 20)
-    assert tags["schema"] == {"type": "array", "items": {"type": "string", "enum": ["red", "blue"]}}
+    assert tags["schema"] == {"type": "array", "items": {"type": "string", "enum": ["red", "blue", ""]}}
     assert (tags["explode"], tags["description"]) == (False, "Any of these.")
 
 
