@@ -185,6 +185,17 @@ def test_a_short_password_is_refused(site: Site) -> None:
     assert "12 characters" in refused.stderr
 
 
+def test_where_nobody_can_be_asked_the_password_comes_from_the_environment(site: Site) -> None:
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "create_admin", "--email", "ada@example.com", "--name", "Ada"],
+        cwd=ROOT, env=site.environment | {"ADMIN_PASSWORD": ""}, stdin=subprocess.DEVNULL, start_new_session=True,
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "set ADMIN_PASSWORD" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_quick_look_in_memory_warns_and_says_how_to_sign_in(site: Site) -> None:
     server = site.start(MONGODB_URI="mongomock://")
     try:

@@ -2,7 +2,7 @@ import getpass
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from lead_crm import mongo
 from lead_crm.documents import now
@@ -19,8 +19,15 @@ class Command(BaseCommand):
 
     @refusals_named
     def handle(self, *args: Any, email: str, name: str, **options: Any) -> None:
-        password = os.environ.get("ADMIN_PASSWORD") or getpass.getpass("Password: ")
+        password = os.environ.get("ADMIN_PASSWORD") or _asked()
         with mongo.available():
             mongo.ensure_indexes()
             accounts.create(email=email, name=name, roles=["super_admin"], password=password, at=now())
         self.stdout.write(f"{name} <{email}> is a super administrator.")
+
+
+def _asked() -> str:
+    try:
+        return getpass.getpass("Password: ")
+    except EOFError:
+        raise CommandError("There is nobody here to ask for the password: set ADMIN_PASSWORD.") from None
