@@ -26,7 +26,8 @@ from workflow.scoring import Scoring
 from workflow.task_kinds import Choice, TaskKind
 
 StageKind = Literal["open", "won", "lost"]
-Order = Annotated[int, Field(ge=0, le=100_000)]
+LAST_PLACE = 100_000
+Order = Annotated[int, Field(ge=0, le=LAST_PLACE)]
 
 SEQUENCE = re.compile(r"\{seq(?::0([1-9])d)?\}")
 

@@ -9,7 +9,7 @@ from lead_crm.access import PERMISSIONS, ROLES, Actor, covers
 from lead_crm.errors import Conflict, Fault, Invalid, Locked, NotAllowed, NotFound
 from workflow import assignment, consistency
 from workflow.consistency import repeated, twice, unknown, unknown_one
-from workflow.documents import Config, Settings, Stage, StageIn
+from workflow.documents import LAST_PLACE, Config, Settings, Stage, StageIn
 from workflow.fields import check_definitions
 from workflow.policies import RoleDefinition
 from workflow.scoring import FilledRule, SourceRule, ValueRule
@@ -300,7 +300,7 @@ def add_stage(workflow: Workflow, body: StageIn, *, now: datetime) -> tuple[Work
     values = body.model_dump()
     values.setdefault("slug", slug_of(body.name))
     values.setdefault("uid", f"stage-{values['slug']}"[:64])
-    values.setdefault("order", max((stage.order + 1 for stage in workflow.stages), default=0))
+    values.setdefault("order", min(LAST_PLACE, max((stage.order + 1 for stage in workflow.stages), default=0)))
     if values["uid"] in workflow.by_uid:
         raise Conflict(f"There is already a stage {values['uid']}.", code="stage_exists")
     stage = Stage.model_validate(values | {"created_at": now, "updated_at": now})

@@ -25,6 +25,12 @@ def test_a_stage_is_made_with_as_little_as_a_name(cast: Cast) -> None:
     assert cast.vera.get("/api/stages/stage-follow-up/").json() == made
 
 
+def test_behind_the_last_place_there_is_room_for_more(cast: Cast) -> None:
+    assert cast.root.post("/api/stages/", {"name": "Last", "order": 100_000}).status_code == 201
+    made = [cast.root.post("/api/stages/", {"name": name}) for name in ("More", "Still more")]
+    assert [(answer.status_code, answer.json()["order"]) for answer in made] == [(201, 100_000)] * 2
+
+
 def test_a_stage_may_bring_its_uid(cast: Cast) -> None:
     assert cast.root.post("/api/stages/", {"name": "Won", "uid": "WON", "slug": "very-won"}).json()["uid"] == "WON"
 
