@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from bson import ObjectId
@@ -22,7 +23,7 @@ def encode(*parts: Any) -> str:
 
 def _out(part: Any) -> Any:
     if isinstance(part, datetime):
-        return {"at": (part - EPOCH) // MILLISECOND}
+        return {"at": (part.replace(tzinfo=UTC) - EPOCH) // MILLISECOND}
     if isinstance(part, ObjectId):
         return {"id": str(part)}
     return part
@@ -55,9 +56,7 @@ def wrong() -> Invalid:
 
 def address(request: HttpRequest, **changes: str | int | None) -> str:
     """This address with other query parameters; None leaves one out."""
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query.pop(name, None)
-        if value is not None:
-            query[name] = str(value)
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+    asked = request.META.get("QUERY_STRING", "").encode("iso-8859-1").decode(errors="replace")  # as WSGI hands it over
+    query = [(name, value) for name, value in parse_qsl(asked, keep_blank_values=True) if name not in changes]
+    query += [(name, str(value)) for name, value in changes.items() if value is not None]
+    return f"{request.scheme}://{request.get_host()}{quote(request.path)}?{urlencode(query)}"

@@ -3,13 +3,12 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from operator import methodcaller
+from datetime import UTC
 from typing import Any, TypeVar
 
 import mongomock
 import pymongo
-from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
+from bson.codec_options import CodecOptions
 from django.conf import settings
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.client_session import ClientSession
@@ -125,13 +124,6 @@ def available() -> Iterator[str]:
         yield address
 
 
-class _Moments(TypeDecoder):
-    """Times in UTC, in less than half the time that the driver takes to give them a zone."""
-
-    bson_type = datetime
-    transform_bson: Any = methodcaller("replace", tzinfo=UTC)
-
-
 @functools.cache
 def client() -> pymongo.MongoClient[Row]:
     if in_memory():
@@ -150,12 +142,17 @@ def quick(name: str) -> Collection[Row]:
     return _collection(name, w=1)
 
 
+def plain(name: str) -> Collection[Row]:
+    """For rows that are shown as they are read: times are UTC without saying so, which halves the time to decode."""
+    return _collection(name, plain=True)
+
+
 @functools.cache
-def _collection(name: str, w: int | None = None) -> Collection[Row]:
+def _collection(name: str, w: int | None = None, *, plain: bool = False) -> Collection[Row]:
     database = client()[settings.MONGODB_DATABASE]
     if in_memory():
         return database[name]
-    options = CodecOptions[Row](type_registry=TypeRegistry([_Moments()]))
+    options = CodecOptions[Row]() if plain else None
     return database.get_collection(name, options, write_concern=WriteConcern(w) if w else None)
 
 

@@ -141,7 +141,7 @@ def _previous(call: Call[None, ViewedList], cursor: str | None) -> str | None:
 @endpoint(permission="lead.view", returns=LeadOut, versioned=True, audits="read")
 def read_lead(call: Call[None, None], uid: str) -> Row:
     """One lead, whole."""
-    row = store.get(uid, actor=call.actor, projection=shown.WHOLE)
+    row = store.get(uid, actor=call.actor, projection=shown.WHOLE, plain=True)
     return shown.whole(row, workflow=workflow_service.recent(), now=call.now, actor=call.actor)
 
 
@@ -213,7 +213,7 @@ def resume_lead(call: Call[NoteIn, None], uid: str) -> Row:
 @endpoint(permission="lead.view", returns=TaskList, audits="read")
 def list_tasks(call: Call[None, None], uid: str) -> Row:
     """The tasks of a lead, oldest first."""
-    row = store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0})
+    row = store.get(uid, actor=call.actor, projection={"tasks": 1, "_id": 0}, plain=True)
     return {"results": shown.tasks(row["tasks"], call.actor)}
 
 

@@ -50,7 +50,7 @@ def read(found: Match, workflow: Workflow, *, limit: int) -> tuple[int, list[Row
     counts: dict[str, int] | None = counting.recall(key)
     state = counting.state()
     steps = pipeline(found, limit, counted=counts is None)
-    rows = {row["uid"]: row for row in mongo.collection("leads").aggregate(steps, maxTimeMS=PATIENCE_MS)}
+    rows = {row["uid"]: row for row in mongo.plain("leads").aggregate(steps, maxTimeMS=PATIENCE_MS)}
     if counts is None:
         counts = {uid: row["counted"][0]["n"] if row["counted"] else 0 for uid, row in rows.items()}
         counting.remember(key, counts, number=sum(counts.values()), state=state)
@@ -119,7 +119,7 @@ def _run(steps: list[Row], base: Row) -> list[Row]:
     options: dict[str, Any] = {} if mongo.in_memory() else {"maxTimeMS": PATIENCE_MS}
     if options and "keys.grams" not in base:
         options["hint"] = "board_held" if "keys.holders" in base else "board"
-    return list(mongo.collection("leads").aggregate(steps, **options))
+    return list(mongo.plain("leads").aggregate(steps, **options))
 
 
 def cut(rows: list[Row], limit: int) -> tuple[list[Row], str | None]:

@@ -210,7 +210,8 @@ def matching(made: Plan, most: int) -> list[str]:
 def newest(made: Plan, most: int, projection: dict[str, int]) -> list[Row]:
     """So many, however many candidates have to be examined for it."""
     ((match, walk),) = made.stretches()
-    return _found(made, match | made.rest, walk, most, 0, projection, THOROUGH_MS)
+    found = mongo.collection("leads").find(match | made.rest, projection, hint=mongo.index(made.hint))
+    return list(found.sort(walk).limit(most).max_time_ms(THOROUGH_MS))
 
 
 def _place(text: str, order: Order) -> Place:
@@ -265,7 +266,7 @@ def _along(
 
 
 def _found(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: Row, patience: int) -> list[Row]:
-    cursor = mongo.collection("leads").find(match, fields, hint=mongo.index(made.hint))
+    cursor = mongo.plain("leads").find(match, fields, hint=mongo.index(made.hint))
     return list(cursor.sort(walk).skip(skip).limit(limit).max_time_ms(patience))
 
 
@@ -273,7 +274,7 @@ def _bounded(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: 
     steps: list[Row] = [{"$match": match}, {"$sort": dict(walk)}, {"$limit": CANDIDATES}, {"$match": made.rest}]
     steps += [{"$skip": skip}] if skip else []
     steps += [{"$limit": limit}, {"$project": fields}]
-    return list(mongo.collection("leads").aggregate(steps, **_options(made.hint)))
+    return list(mongo.plain("leads").aggregate(steps, **_options(made.hint)))
 
 
 def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[list[Row], Row | None]:
@@ -290,7 +291,7 @@ def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[l
     order = {"keys.empty": sign, "keys.value": made.order.direction * sign, "_id": sign}
     steps += [{"$sort": order}, {"$skip": query.offset or 0}, {"$limit": query.limit + 1}]
     steps.append({"$project": {**projection, "_id": 1, "keys.value": 1}})
-    rows = list(mongo.collection("leads").aggregate(steps, **_options(made.hint)))
+    rows = list(mongo.plain("leads").aggregate(steps, **_options(made.hint)))
     return rows, None if len(rows) > query.limit else _boundary(made, made.base, made.walk)
 
 
@@ -309,7 +310,7 @@ def _options(name: str) -> dict[str, Any]:
 
 def _boundary(made: Plan, match: Row, walk: Walk) -> Row | None:
     """The last candidate that is examined, if there are further ones behind it."""
-    found = mongo.collection("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
+    found = mongo.plain("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
     rows = list(found.sort(walk).skip(CANDIDATES - 1).limit(2))
     return rows[0] if len(rows) == 2 else None
 

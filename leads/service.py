@@ -244,7 +244,7 @@ def add_activity(
 
 
 def moves(uid: str, *, actor: Actor, now: datetime) -> list[dict[str, Any]]:
-    lead, workflow = store.load(uid, actor=actor)
+    lead, workflow = store.load(uid, actor=actor, projection=store.BRIEF)
     limited = [stage for stage in workflow.living if stage.wip_limit and stage.uid != lead.current_stage]
     full = {stage.uid for stage in limited if seats.full(stage, lead.center, without=lead.uid)}
     return gate.moves(lead, Ask(actor, workflow, now), full)

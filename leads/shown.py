@@ -50,12 +50,17 @@ def unknown(names: Iterable[str], pointer: str) -> list[Fault]:
     ]  # fmt: skip
 
 
+def _like(row: Row, now: datetime) -> datetime:
+    """To reckon with the times of the row: those of rows that are only shown do not say that they are UTC."""
+    return now.replace(tzinfo=row["stage_entered_at"].tzinfo)
+
+
 def _computed(row: Row, workflow: Workflow, now: datetime) -> None:
-    entered = row["stage_entered_at"]
+    standing = now - row["stage_entered_at"]
     stage = workflow.by_uid.get(row["current_stage"])
     sla = stage.sla_hours if stage else None
-    row["stale"] = bool(sla and row["status"] == "open" and (now - entered).total_seconds() > sla * 3600)
-    row["days_in_stage"] = (now - entered).days
+    row["stale"] = bool(sla and row["status"] == "open" and standing.total_seconds() > sla * 3600)
+    row["days_in_stage"] = standing.days
     row["overdue_tasks"] = sum(due < now for due in row.pop("due"))
     row["is_hot"] = row["score"] > HOT
     row["temperature"] = heat(row["temperature"], row["expected_close_on"], workflow.config.temperature, now.date())
@@ -115,6 +120,7 @@ def contactable(row: Row, *, actor: Actor) -> Row:
 
 
 def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
+    now = _like(row, now)
     _computed(row, workflow, now)
     _masked(row, workflow, actor)
     _dated(row, now)
@@ -143,7 +149,7 @@ def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Acto
 
 def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
     row["due"] = [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]
-    _computed(row, workflow, now)
+    _computed(row, workflow, _like(row, now))
     _masked(row, workflow, actor)
     del row["expected_close_on"]
     row["fields"] = {key: value for key, value in row["fields"].items() if key in on_card}

@@ -30,6 +30,7 @@ from workflow.workflow import Workflow
 STORED: Final = {"_id": 0, "keys": 0, "changes": 0} | {
     name: 0 for name in Settings.model_fields if name not in Lead.model_fields
 }
+BRIEF: Final = STORED | {"activities": 0, "history": 0, "done": 0}  # enough to judge a lead by
 LISTS: Final = frozenset({"tasks", "activities", "history", "done"})
 DRAWS: Final = 100
 
@@ -45,8 +46,10 @@ class AlreadyDone(Exception):
         self.lead = lead
 
 
-def get(uid: str, *, actor: Actor, projection: Mapping[str, int]) -> mongo.Row:
-    row = mongo.collection("leads").find_one(visible(actor, "both") | {"uid": uid}, projection)
+def get(uid: str, *, actor: Actor, projection: Mapping[str, int], plain: bool = False) -> mongo.Row:
+    """`plain`: as the driver is quickest, for showing it."""
+    leads = mongo.plain("leads") if plain else mongo.collection("leads")
+    row = leads.find_one(visible(actor, "both") | {"uid": uid}, projection)
     if row is None:
         raise absent(uid, actor)
     return row
@@ -77,11 +80,11 @@ def part(uid: str, *, actor: Actor, shelves: Shelves = "merged") -> Lead | None:
     return model(row) if row else None
 
 
-def load(uid: str, *, actor: Actor) -> tuple[Lead, Workflow]:
+def load(uid: str, *, actor: Actor, projection: Mapping[str, int] = STORED) -> tuple[Lead, Workflow]:
     """The lead and the workflow it stands under, in one query: the version tells whether ours is still the one."""
     asked = {"$or": [visible(actor, "both") | {"uid": uid}, workflow_store.CONFIG]}
     # Named, because planning an $or takes longer than the query itself.
-    found = mongo.collection("leads").find(asked, STORED, hint=mongo.index("identity"))
+    found = mongo.collection("leads").find(asked, projection, hint=mongo.index("identity"))
     rows = {row["type"]: row for row in found}
     workflow = workflow_at(rows)
     if "lead" not in rows:

@@ -25,7 +25,7 @@ _template: Row = _recorded["template"]
 
 def read(request: HttpRequest) -> HttpResponse:
     query = _recorded[request.META["HTTP_AUTHORIZATION"]][request.get_full_path()]
-    leads = mongo.collection("leads")
+    leads = mongo.plain("leads")
     if "pipeline" in query:
         return _answer(list(leads.aggregate(query["pipeline"], **query["options"])))
     if query["one"]:

@@ -1,16 +1,18 @@
 """Cursors say where to go on; whatever a client makes of one is read or refused, never a crash."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
 from bson import ObjectId
+from django.test import RequestFactory
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lead_crm.cursors import decode, encode
+from lead_crm.cursors import address, decode, encode
 from lead_crm.errors import Invalid
 from tests.rules.making import NOW, faults
 
@@ -48,3 +50,16 @@ def test_a_cursor_is_fit_for_an_address() -> None:
     text = encode("ü?&=/+", 1)
     assert text.replace("-", "").replace("_", "").isalnum()
     assert orjson.loads(orjson.dumps(text)) == text
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    assert encode(NOW.astimezone(UTC).replace(tzinfo=None)) == encode(NOW)
+
+
+def test_an_address_goes_on_from_this_one() -> None:
+    asked = "q=Müller %26 Co&cursor=old&stage=&offset=5".encode().decode("iso-8859-1")  # as WSGI hands it over
+    request = RequestFactory().get("/api/leads/a b/", QUERY_STRING=asked, HTTP_HOST="crm.example")
+    found = urlsplit(address(request, cursor="new", offset=None))
+    assert found[:3] == ("http", "crm.example", "/api/leads/a%20b/")
+    assert found.query.isascii()
+    assert parse_qsl(found.query, keep_blank_values=True) == [("q", "Müller & Co"), ("stage", ""), ("cursor", "new")]
