@@ -104,10 +104,10 @@ def _listed(call: Call[None, ViewedList], workflow: Workflow) -> Row:
     found = listing.find(query, listing.plan(query, order, **asked), _projection(query))
     if not found.rows and query.q and search.is_exact(query.q):
         found = listing.find(query, listing.plan(query, order, **asked, loosely=True), _projection(query))
-    rows = [shown.listed(row, workflow=workflow, now=call.now, actor=call.actor) for row in found.rows]
+    shown.listed(found.rows, workflow=workflow, now=call.now, actor=call.actor)
     count, capped = listing.count(query, found)
     return {
-        "results": _selected(rows, query.fields),
+        "results": _selected(found.rows, query.fields),
         "next": found.next and cursors.address(call.request, cursor=found.next, offset=None),
         "previous": _previous(call, found.previous),
         "count": count,

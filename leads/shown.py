@@ -1,6 +1,6 @@
 """Rows as readers get them: internal keys out, computed values in. What is stored has passed its model already."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -50,9 +50,9 @@ def unknown(names: Iterable[str], pointer: str) -> list[Fault]:
     ]  # fmt: skip
 
 
-def _like(row: Row, now: datetime) -> datetime:
-    """To reckon with the times of the row: those of rows that are only shown do not say that they are UTC."""
-    return now.replace(tzinfo=row["stage_entered_at"].tzinfo)
+def _like(rows: Sequence[Row], now: datetime) -> datetime:
+    """To reckon with the times of these rows: those that are read only to be shown do not say that they are UTC."""
+    return now.replace(tzinfo=rows[0]["stage_entered_at"].tzinfo) if rows else now
 
 
 def _computed(row: Row, workflow: Workflow, now: datetime) -> None:
@@ -119,16 +119,17 @@ def contactable(row: Row, *, actor: Actor) -> Row:
     return kept if actor.may("lead.pii") else kept | {name: HIDDEN[name] for name in CONTACTABLE if name in HIDDEN}
 
 
-def listed(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
-    now = _like(row, now)
-    _computed(row, workflow, now)
-    _masked(row, workflow, actor)
-    _dated(row, now)
-    return row
+def listed(rows: Sequence[Row], *, workflow: Workflow, now: datetime, actor: Actor) -> None:
+    """Rows of one query."""
+    now = _like(rows, now)
+    for row in rows:
+        _computed(row, workflow, now)
+        _masked(row, workflow, actor)
+        _dated(row, now)
 
 
 def whole(row: Row, *, workflow: Workflow, now: datetime, actor: Actor) -> Row:
-    listed(row, workflow=workflow, now=now, actor=actor)
+    listed([row], workflow=workflow, now=now, actor=actor)
     spilled = row.pop("spilled")
     for name in ("activities", "history"):
         row[f"{name}_count"] = spilled[name] + len(row[name])
@@ -142,14 +143,15 @@ def written(lead: Lead, *, workflow: Workflow, now: datetime, actor: Actor) -> R
     return whole(row, workflow=workflow, now=now, actor=actor)
 
 
-def cards(rows: Iterable[Row], *, workflow: Workflow, now: datetime, actor: Actor) -> list[Row]:
+def cards(rows: Sequence[Row], *, workflow: Workflow, now: datetime, actor: Actor) -> list[Row]:
     on_card = {field.field_key for field in workflow.config.variables if field.show_on_card and not field.archived}
+    now = _like(rows, now)
     return [_card(row, on_card, workflow, now, actor) for row in rows]
 
 
 def _card(row: Row, on_card: set[str], workflow: Workflow, now: datetime, actor: Actor) -> Row:
     row["due"] = [task["due_at"] for task in row["tasks"] if task["status"] == "pending" and task["due_at"]]
-    _computed(row, workflow, _like(row, now))
+    _computed(row, workflow, now)
     _masked(row, workflow, actor)
     del row["expected_close_on"]
     row["fields"] = {key: value for key, value in row["fields"].items() if key in on_card}
