@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -56,7 +57,13 @@ def wrong() -> Invalid:
 
 def address(request: HttpRequest, **changes: str | int | None) -> str:
     """This address with other query parameters; None leaves one out."""
-    asked = request.META.get("QUERY_STRING", "").encode("iso-8859-1").decode(errors="replace")  # as WSGI hands it over
-    query = [(name, value) for name, value in parse_qsl(asked, keep_blank_values=True) if name not in changes]
-    query += [(name, str(value)) for name, value in changes.items() if value is not None]
-    return f"{request.scheme}://{request.get_host()}{quote(request.path)}?{urlencode(query)}"
+    new = urlencode({name: value for name, value in changes.items() if value is not None})
+    query = "&".join(filter(None, (_others(request.META.get("QUERY_STRING", ""), tuple(changes)), new)))
+    return f"{request.scheme}://{request.get_host()}{quote(request.path)}?{query}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _others(raw: str, changed: tuple[str, ...]) -> str:
+    """`raw`: as WSGI hands it over."""
+    asked = parse_qsl(raw.encode("iso-8859-1").decode(errors="replace"), keep_blank_values=True)
+    return urlencode([(name, value) for name, value in asked if name not in changed])
