@@ -122,17 +122,20 @@ def _no_next_step(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]
 
 def _missing_fields(lead: Lead, stage: Stage, ask: Ask) -> Iterator[dict[str, Any]]:
     """What the target asks for; on leaving the first stage also what the config requires of every lead."""
+    first = ask.workflow.first
+    begins = first is not None and lead.current_stage == first.uid
+    if not (begins or stage.required_fields):
+        return
     values = vars(lead)
     keys = [name for name in stage.required_fields if not scoring.is_filled(scoring.value_of(values, name))]
     custom = [key.removeprefix("fields.") for key in keys if key.removeprefix("fields.") in ask.workflow.field_keys]
     applicable = {f.pointer for f in ask.workflow.values.missing(lead.fields, lead_type=lead.lead_type, keys=custom)}
-    first = ask.workflow.first
-    if first and lead.current_stage == first.uid:
+    if begins:
         required = ask.workflow.values.missing(lead.fields, lead_type=lead.lead_type)
         applicable |= {fault.pointer for fault in required}
     missing = [key for key in keys if key.removeprefix("fields.") not in custom]
     missing += [pointer[1:].replace("/", ".") for pointer in sorted(applicable)]
-    if first and lead.current_stage == first.uid:
+    if begins:
         wanted = [name for name in ask.workflow.config.required if name not in missing]
         missing += [name for name in wanted if not scoring.is_filled(scoring.value_of(values, name))]
     for name in missing:

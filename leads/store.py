@@ -30,7 +30,7 @@ from workflow.workflow import Workflow
 STORED: Final = {"_id": 0, "keys": 0, "changes": 0} | {
     name: 0 for name in Settings.model_fields if name not in Lead.model_fields
 }
-BRIEF: Final = STORED | {"activities": 0, "history": 0, "done": 0}  # enough to judge a lead by
+BRIEF: Final = STORED | {"activities": 0, "history": 0, "done": 0}  # to judge a lead by, never to write it
 LISTS: Final = frozenset({"tasks", "activities", "history", "done"})
 DRAWS: Final = 100
 
