@@ -187,7 +187,7 @@ class Page(Out, Generic[T]):
     count: int | None = Field(description="How many there are; null when counting would have been slow.")
     count_capped: bool = Field(description="True when there are more than `count`, or nobody counted.")
     partial: bool = Field(
-        default=False, description="True when only the first 10,000 candidates were examined for this page."
+        default=False, description="True when only the first candidates, 10,000 at most, were examined for this page."
     )
 
 

@@ -90,9 +90,9 @@ def list_leads(call: Call[None, ViewedList]) -> Row:
     `field.<key>=`, `field.<key>_min=` and `field.<key>_max=` filter by custom fields. A day may be relative to this one
     (in UTC): `today`, `today-30`, `today%2B7`. Lists in the order of
     creation, score or next follow-up cost the same at any size and depth. A filter that no index answers and that
-    takes long examines 10,000 candidates for a page; then `partial` is true and `next` goes on from there. Other sort
-    orders put the newest 10,000 candidates in order. Counts of 250 and more may be four seconds old; smaller
-    ones know of every write on this machine, and within a second of those on others.
+    takes long examines at most 10,000 candidates for a page; then `partial` is true and `next` goes on from there.
+    Other sort orders put the newest 10,000 candidates in order. Counts of 250 and more may be four seconds old;
+    smaller ones know of every write on this machine, and within a second of those on others.
     """
     return workflow_service.read(lambda workflow: _listed(call, workflow))
 

@@ -1,9 +1,11 @@
 """Lists of leads: which index serves a query, what is left to examine, where the next page begins.
 
 The index of the sort order is always named. What it does not cover is examined candidate by candidate. Where that
-takes long, it ends after 10,000 of them; the answer then says that it is partial, and its `next` goes on from there.
+takes long, it ends after 10,000 of them, or where the disk is slow after fewer; the answer then says that it is
+partial, and its `next` goes on from there.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +25,7 @@ from workflow.workflow import Workflow
 
 CANDIDATES: Final = 10_000
 QUICK_MS: Final = 40
+SHORT_MS: Final = 1_000
 PATIENCE_MS: Final = 5_000
 THOROUGH_MS: Final = 20_000
 
@@ -231,11 +234,22 @@ def _beyond(order: Order, place: Place) -> list[Row]:
     return [{order.path: {"$lte" if down else "$gte": place.value}, "$nor": [passed]}]
 
 
-def _both(base: Row, stretch: Row) -> Row:
+def _upto(order: Order, walk: Walk, edge: Row) -> Row:
+    """Not past the edge, which itself is included."""
+    value, tie = _mark(order, edge)
+    ways = dict(walk)
+    last = {"_id": {"$gte" if ways["_id"] < 0 else "$lte": tie}}
+    if order.path not in ways:  # all have one value
+        return last
+    passed = {order.path: value, "_id": {"$lt" if ways["_id"] < 0 else "$gt": tie}}
+    return {order.path: {"$gte" if ways[order.path] < 0 else "$lte": value}, "$nor": [passed]}
+
+
+def _both(one: Row, other: Row) -> Row:
     """Two bounds of one path are both wanted; the planner intersects them."""
-    shared = base.keys() & stretch.keys()
-    bounds = [{path: part[path]} for path in shared for part in (base, stretch)]
-    merged = {key: value for key, value in (base | stretch).items() if key not in shared}
+    shared = one.keys() & other.keys() - {"$and"}
+    bounds = [*one.get("$and", ()), *other.get("$and", ()), *({k: part[k]} for k in shared for part in (one, other))]
+    merged = {key: value for key, value in (one | other).items() if key not in {*shared, "$and"}}
     return merged | ({"$and": bounds} if bounds else {})
 
 
@@ -243,38 +257,42 @@ def _walked(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[l
     """The rows, and the last candidate where there were too many to examine them all."""
     rows: list[Row] = []
     for match, walk in made.stretches():
-        more, bounded = _along(made, match, walk, query.limit + 1 - len(rows), query.offset or 0, projection)
+        more, edge = _along(made, match, walk, query.limit + 1 - len(rows), query.offset or 0, projection)
         rows += more
         if len(rows) > query.limit:
             return rows, None
-        if bounded and (edge := _boundary(made, match, walk)):
+        if edge:
             return rows, edge
     return rows, None
 
 
 def _along(
     made: Plan, match: Row, walk: Walk, limit: int, skip: int, projection: dict[str, int]
-) -> tuple[list[Row], bool]:
-    """Along the index; what it does not answer is examined: all of it, if that is quick, or so many candidates."""
+) -> tuple[list[Row], Row | None]:
+    """Along the index; what it does not answer is examined: all of it, if that is quick, or so many candidates.
+
+    Also the last of these, if there are further ones behind it.
+    """
     fields = {**projection, "_id": 1, made.order.path: 1}
     if not made.rest:
-        return _found(made, match, walk, limit, skip, fields, PATIENCE_MS), False
-    try:
-        return _found(made, match | made.rest, walk, limit, skip, fields, QUICK_MS), False
-    except ExecutionTimeout:
-        return _bounded(made, match, walk, limit, skip, fields), True
+        return _found(made, match, walk, limit, skip, fields, PATIENCE_MS), None
+    asked = _both(match, made.rest)
+
+    def examined(most: int | None, patience: int) -> tuple[list[Row], Row | None]:
+        edge = None if most is None else _boundary(made, match, walk, max(most, 1))
+        within = _both(asked, _upto(made.order, walk, edge)) if edge else asked
+        return _found(made, within, walk, limit, skip, fields, patience), edge
+
+    # What does not lie in the database's memory may take milliseconds each: rather fewer of them than an error.
+    for most, patience in ((None, QUICK_MS), (CANDIDATES, SHORT_MS), (CANDIDATES // 10, SHORT_MS)):
+        with suppress(ExecutionTimeout):
+            return examined(most, patience)
+    return examined(CANDIDATES // 100, PATIENCE_MS)
 
 
 def _found(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: Row, patience: int) -> list[Row]:
     cursor = mongo.plain("leads").find(match, fields, hint=mongo.index(made.hint))
     return list(cursor.sort(walk).skip(skip).limit(limit).max_time_ms(patience))
-
-
-def _bounded(made: Plan, match: Row, walk: Walk, limit: int, skip: int, fields: Row) -> list[Row]:
-    steps: list[Row] = [{"$match": match}, {"$sort": dict(walk)}, {"$limit": CANDIDATES}, {"$match": made.rest}]
-    steps += [{"$skip": skip}] if skip else []
-    steps += [{"$limit": limit}, {"$project": fields}]
-    return list(mongo.plain("leads").aggregate(steps, **_options(made.hint)))
 
 
 def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[list[Row], Row | None]:
@@ -292,7 +310,7 @@ def _sorted(made: Plan, query: LeadQuery, projection: dict[str, int]) -> tuple[l
     steps += [{"$sort": order}, {"$skip": query.offset or 0}, {"$limit": query.limit + 1}]
     steps.append({"$project": {**projection, "_id": 1, "keys.value": 1}})
     rows = list(mongo.plain("leads").aggregate(steps, **_options(made.hint)))
-    return rows, None if len(rows) > query.limit else _boundary(made, made.base, made.walk)
+    return rows, None if len(rows) > query.limit else _boundary(made, made.base, made.walk, CANDIDATES)
 
 
 def _beyond_sorted(order: Order, place: Place) -> Row:
@@ -308,10 +326,10 @@ def _options(name: str) -> dict[str, Any]:
     return {} if mongo.in_memory() else {"hint": name, "maxTimeMS": PATIENCE_MS}
 
 
-def _boundary(made: Plan, match: Row, walk: Walk) -> Row | None:
-    """The last candidate that is examined, if there are further ones behind it."""
+def _boundary(made: Plan, match: Row, walk: Walk, most: int) -> Row | None:
+    """The last of so many candidates, if there are further ones behind it."""
     found = mongo.plain("leads").find(match, {made.order.path: 1}, hint=mongo.index(made.hint))
-    rows = list(found.sort(walk).skip(CANDIDATES - 1).limit(2))
+    rows = list(found.sort(walk).skip(most - 1).limit(2))
     return rows[0] if len(rows) == 2 else None
 
 

@@ -181,6 +181,34 @@ def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "_found", slow)
 
 
+@pytest.mark.parametrize("sort", ["-created_at", "-score", "next_follow_up_at"])
+def test_where_the_disk_is_slow_a_page_examines_fewer(
+    cast: Cast, leads: list[str], sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = listing._found
+
+    def slow(made: object, match: object, *rest: object) -> object:
+        if rest[-1] != listing.PATIENCE_MS:
+            raise ExecutionTimeout("so many take too long")
+        return found(made, match, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(listing, "_found", slow)
+    monkeypatch.setattr(listing, "CANDIDATES", 400)
+    seen = list(pages(cast.alice, f"/api/leads/?tags=odd&sort={sort}"))
+    assert sorted(uid for page in seen for uid in uids(page["results"])) == sorted(leads[1::2])
+    assert [page["partial"] for page in seen] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "bounds", ["created_from=2020-01-01", "created_from=2020-01-01&created_to=2090-01-01", "score_max=99&sort=-score"]
+)
+def test_bounds_of_the_order_and_another_filter_do_not_lose_the_place(
+    cast: Cast, leads: list[str], bounds: str
+) -> None:
+    found = list(itertools.islice(pages(cast.alice, f"/api/leads/?tags=odd&limit=1&{bounds}"), len(leads)))
+    assert sorted(uid for page in found for uid in uids(page["results"])) == sorted(leads[1::2])
+
+
 class TestPartialPages:
     """With few candidates to examine, a page says that it is partial, and `next` goes on from there."""
 
