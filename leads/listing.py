@@ -339,7 +339,7 @@ def _page(rows: list[Row], edge: Row | None, query: LeadQuery, made: Plan) -> Fo
     ahead = _mark(made.order, last) if last else None
     behind: Mark | None = None
     if made.place:
-        behind = _mark(made.order, rows[0]) if rows else (made.place.value, made.place.tie)
+        behind = _mark(made.order, rows[0]) if rows else _past(made.order, made.place)
     backwards = made.sign < 0
     following, previous = (behind, ahead) if backwards else (ahead, behind)
     for row in rows:
@@ -359,6 +359,12 @@ def _mark(order: Order, row: Row) -> Mark:
         return keys["value"], row["_id"]
     value = keys["follow_up"] if order.path == "keys.follow_up" else row.get(order.path)
     return value, row["_id"]
+
+
+def _past(order: Order, place: Place) -> Mark:
+    """Just past the place: whoever finds nothing there and turns round comes to its lead first."""
+    number = int(str(place.tie), 16) + (-order.tie if place.backwards else order.tie)
+    return place.value, ObjectId(f"{min(max(number, 0), 2**96 - 1):024x}")
 
 
 def _encode(name: str, mark: Mark | None, backwards: bool) -> str | None:
