@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import ExecutionTimeout
 
-from leads import listing
+from leads import board, listing
 from tests.api.steps import EVERY_STAGE, Row, listed, moments, pages, relaxed, uids
 from tests.cast import Cast, lead
 
@@ -93,11 +93,8 @@ def test_all_pages_together(
     cast: Cast, rows: Rows, candidates: Callable[[int | None], None],
     asked: dict[str, Any], sort: str, limit: int, few: int | None,
 ) -> None:  # fmt: skip
-    for name in asked.keys() & {"created_from", "created_to"}:
-        asked = asked | {name: rows[asked[name]]["created_at"]}
-    if asked.get("assigned_to") == "bob":
-        asked = asked | {"assigned_to": cast.bob.uid}
-    wanted = [row["uid"] for row in rows if all(ASKED[name](value, row) for name, value in asked.items())]
+    asked = _said(asked, rows, cast)
+    wanted = _matching(asked, rows)
     walked = sort.endswith("created_at") if "q" in asked else sort in WALKED
     candidates(few if walked else None)  # where no index has the order, only so many would be put into it
     address = f"/api/leads/?{urlencode(asked | {'sort': sort, 'limit': limit})}"
@@ -110,6 +107,38 @@ def test_all_pages_together(
     backward = list(islice(pages(cast.alice, forward[-1]["previous"], way="previous"), 2 * NUMBER))
     again = [row for page in backward[::-1] for row in page["results"]] + forward[-1]["results"]
     assert uids(again) == uids(seen)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=filters, limit=st.integers(1, 7), few=st.integers(1, 5) | st.none())
+def test_all_columns_together(
+    cast: Cast, rows: Rows, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], limit: int, few: int | None
+) -> None:
+    asked = _said(asked, rows, cast)
+    with monkeypatch.context() as patched:
+        patched.setattr(board, "CANDIDATES", few or board.CANDIDATES)
+        columns = cast.alice.get(f"/api/leads/kanban/?{urlencode(asked | {'limit': limit})}").json()
+        cards = {column["uid"]: [*column["leads"], *_further(cast, column["next"])] for column in columns}
+
+    stages = {row["uid"]: row["current_stage"] for row in rows}
+    assert sorted(uids(card for column in cards.values() for card in column)) == sorted(_matching(asked, rows))
+    assert all(stages[card["uid"]] == uid for uid, column in cards.items() for card in column)
+    assert all(one["rank"] < other["rank"] for column in cards.values() for one, other in pairwise(column))
+
+
+def _further(cast: Cast, address: str | None) -> list[Row]:
+    return [row for page in islice(pages(cast.alice, address), 2 * NUMBER) for row in page["results"]]
+
+
+def _said(asked: dict[str, Any], rows: Rows, cast: Cast) -> dict[str, Any]:
+    """With the times and people that there are."""
+    times = {name: rows[asked[name]]["created_at"] for name in asked.keys() & {"created_from", "created_to"}}
+    people = {"assigned_to": cast.bob.uid} if asked.get("assigned_to") == "bob" else {}
+    return asked | times | people
+
+
+def _matching(asked: dict[str, Any], rows: Rows) -> list[str]:
+    return [row["uid"] for row in rows if all(ASKED[name](value, row) for name, value in asked.items())]
 
 
 def _ordered(rows: list[Row], sort: str) -> bool:
