@@ -13,7 +13,10 @@ class NoteIn(In):
 
 class WorkQuery(In):
     mine: bool | None = Field(default=None, description="Given to me, to a role of mine, or to nobody but on my lead.")
-    assigned_to: Uid | None = Field(default=None, description="Given to this person; not together with `mine=true`.")
+    assigned_to: Uid | None = Field(
+        default=None,
+        description="Given to this person, or to nobody but on a lead of theirs; not together with `mine=true`.",
+    )
     lead: Uid | None = Field(default=None, description="Of this lead.")
     center: CommaList[str] | None = None
     kind: Key | None = None
