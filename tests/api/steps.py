@@ -12,6 +12,14 @@ from tests.contract import CheckedClient
 
 Row = dict[str, Any]
 
+
+class Rows(list[Row]):
+    """What all examples of a property have in common: a failing one is told without it."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows>"
+
+
 EVERY_STAGE = ("stage-new", "stage-contacted", "stage-qualified", "stage-proposal", "stage-won", "stage-lost")
 
 

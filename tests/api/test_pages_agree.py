@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymongo.errors import ExecutionTimeout
 
 from leads import board, listing
-from tests.api.steps import EVERY_STAGE, Row, listed, moments, pages, relaxed, uids
+from tests.api.steps import EVERY_STAGE, Row, Rows, listed, moments, pages, relaxed, uids
 from tests.cast import Cast, lead
 
 NUMBER = 24
@@ -41,11 +41,6 @@ filters = st.fixed_dictionaries({}, optional={
     "source": st.sampled_from(["website", "website,referral"]), "assigned_to": st.sampled_from(["none", "bob"]),
     "q": st.sampled_from(["ada", "mill", "ada mill", "lo"]),
 })  # fmt: skip
-
-
-class Rows(list[Row]):
-    def __repr__(self) -> str:
-        return f"<{len(self)} leads>"
 
 
 @pytest.fixture

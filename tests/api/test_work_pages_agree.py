@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lead_crm.documents import now
-from tests.api.steps import Row, pages, uids
+from tests.api.steps import Row, Rows, pages, uids
 from tests.api.test_work_list import LIST, bare
 from tests.cast import Cast
 
@@ -22,11 +22,6 @@ filters = st.fixed_dictionaries({}, optional={
     "due_from": st.integers(-3, 3), "due_to": st.integers(-3, 3),
     "whose": st.sampled_from(["bob", "carol", "mine"]),
 })  # fmt: skip
-
-
-class Rows(list[Row]):
-    def __repr__(self) -> str:
-        return f"<{len(self)} tasks>"
 
 
 @pytest.fixture
